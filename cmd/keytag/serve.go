@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/keytag/keytag/graph"
+	"github.com/keytag/keytag/internal/auth"
+	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/keys"
+	"github.com/keytag/keytag/internal/secret"
+	"github.com/keytag/keytag/internal/server"
+	"github.com/keytag/keytag/internal/store"
+	"github.com/keytag/keytag/internal/web"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	var migrate, printKey bool
+	c := p.configured("serve", "Serve GraphQL over HTTP", func(ctx context.Context) error {
+		return p.serve(ctx, migrate, printKey)
+	})
+	c.Flags().BoolVar(&migrate, "migrate", true, "apply pending migrations first")
+	c.Flags().BoolVar(&printKey, "print-key", false, "print the first administrator's key, on the first start, also when standard output is not a terminal")
+	return c
+}
+
+func (p *program) serve(ctx context.Context, migrate, printKey bool) error {
+	s, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if migrate {
+		if err := s.Migrate(ctx); err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+	}
+	listener, err := net.Listen("tcp", p.config.Listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	d := directory.New(s, time.Now)
+	if err := p.firstStart(ctx, d, p.baseURL(listener.Addr()), printKey || isTerminal(p.stdout)); err != nil {
+		return err
+	}
+	p.log.Info("listening", "address", listener.Addr().String(), "version", programVersion())
+	return p.server(s, d).Run(ctx, listener)
+}
+
+// server wires the doors to the store.
+func (p *program) server(s *store.Store, d *directory.Directory) *server.Server {
+	authority := keys.New(s, time.Now, p.log)
+	authenticator := &auth.Authenticator{Keys: authority, Log: p.log}
+	var playground http.Handler
+	if p.config.Playground {
+		playground = web.Playground()
+	}
+	return server.New(server.Options{
+		Logger: p.log,
+		GraphQL: graph.NewHandler(
+			&graph.Resolver{Keys: authority, Directory: d, Clock: time.Now, Version: programVersion()},
+			graph.Options{Authenticate: authenticator.Authenticate, Introspection: p.config.Introspection, Log: p.log},
+		),
+		Playground: playground,
+		Ready: func(ctx context.Context) (string, error) {
+			pending, err := s.Pending(ctx)
+			switch {
+			case err != nil:
+				return "database unreachable", err
+			case pending > 0:
+				return "migrations pending", nil
+			}
+			return "", nil
+		},
+	})
+}
+
+// firstStart initialises an empty server, if there is a safe place to show the key.
+func (p *program) firstStart(ctx context.Context, d *directory.Directory, url string, show bool) error {
+	done, err := d.Initialised(ctx)
+	if err != nil || done {
+		return err
+	}
+	file := p.config.BootstrapKeyFile
+	if file == "" && !show {
+		p.log.Warn("no organization yet: run `keytag init`, or set KEYTAG_BOOTSTRAP_KEY_FILE and start again")
+		return nil
+	}
+	key, err := p.bootstrap(ctx, d)
+	switch {
+	case errors.Is(err, directory.ErrInitialised): // another replica won
+		return nil
+	case err != nil:
+		return err
+	case file != "":
+		p.log.Info("initialised; the first administrator's key is in the file", "file", file)
+		return nil
+	}
+	welcome(p.stdout, url, key)
+	return nil
+}
+
+func welcome(w io.Writer, url string, key secret.Secret) {
+	fmt.Fprintf(w, `
+keytag is ready at %[1]s, with a playground at %[1]s/playground
+
+The first administrator's key, shown this once:
+
+  %[2]s
+
+Let it ask about itself:
+
+  curl -s %[1]s/graphql -H 'Authorization: Bearer %[2]s' -H 'Content-Type: application/json' -d '{"query":"{ viewerKey { name status scopes effectiveExpiresAt endsBecause details { message } } }"}'
+
+`, url, key.Reveal())
+}
+
+// baseURL is where users reach the server: as configured, else where it listens.
+func (p *program) baseURL(address net.Addr) string {
+	if p.config.Origin("KEYTAG_PUBLIC_URL") != "default" {
+		return p.config.PublicURL
+	}
+	host, port, _ := net.SplitHostPort(address.String())
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() || ip.IsLoopback() && !strings.Contains(host, ":") {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

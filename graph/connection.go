@@ -1,0 +1,85 @@
+package graph
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/graph/model"
+	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/keys"
+	"github.com/keytag/keytag/internal/page"
+)
+
+func keyConnection(found *keys.Found, err error) (*model.APIKeyConnection, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &model.APIKeyConnection{Connection: connection(found.Page, found.Cursor, found.Count)}, nil
+}
+
+func projectConnection(found *directory.Projects, err error) (*model.ProjectConnection, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &model.ProjectConnection{Connection: connection[*db.Project](found.Page, found.Cursor, found.Count)}, nil
+}
+
+// connection shapes a page of any list.
+func connection[T any](p page.Page[T], cursor func(T) string, count func(context.Context) (int, error)) model.Connection[T] {
+	edges := make([]*model.Edge[T], len(p.Nodes))
+	for i, node := range p.Nodes {
+		edges[i] = &model.Edge[T]{Cursor: cursor(node), Node: node}
+	}
+	info := &model.PageInfo{HasNextPage: p.HasNext, HasPreviousPage: p.HasPrevious}
+	if len(edges) > 0 {
+		info.StartCursor, info.EndCursor = &edges[0].Cursor, &edges[len(edges)-1].Cursor
+	}
+	return model.Connection[T]{Edges: edges, Nodes: p.Nodes, PageInfo: info, Count: once(count)}
+}
+
+// once counts at most once, however many fields want the count.
+func once(count func(context.Context) (int, error)) func(context.Context) (int, error) {
+	var guard sync.Once
+	var n int
+	var err error
+	return func(ctx context.Context) (int, error) {
+		guard.Do(func() { n, err = count(ctx) })
+		return n, err
+	}
+}
+
+// total is a count as callers see it: a lower bound beyond page.MaxCount.
+func total[T any](ctx context.Context, c model.Connection[T]) (n int, estimate bool, err error) {
+	n, err = c.Count(ctx)
+	return min(n, page.MaxCount), n > page.MaxCount, err
+}
+
+// relations are the objects beside each key that the request selects on the page being read.
+func relations(ctx context.Context) []keys.Relation {
+	operation := graphql.GetOperationContext(ctx)
+	var wanted []keys.Relation
+	add := func(node graphql.CollectedField) {
+		for _, field := range graphql.CollectFields(operation, node.Selections, []string{"ApiKey", "Node"}) {
+			if relation := keys.Relation(field.Name); !slices.Contains(wanted, relation) {
+				wanted = append(wanted, relation)
+			}
+		}
+	}
+	for _, field := range graphql.CollectFieldsCtx(ctx, []string{"ApiKeyConnection"}) {
+		switch field.Name {
+		case "nodes":
+			add(field)
+		case "edges":
+			for _, inner := range graphql.CollectFields(operation, field.Selections, []string{"ApiKeyEdge"}) {
+				if inner.Name == "node" {
+					add(inner)
+				}
+			}
+		}
+	}
+	return wanted
+}

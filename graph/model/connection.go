@@ -1,0 +1,30 @@
+package model
+
+import (
+	"context"
+
+	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/internal/keys"
+)
+
+// Connection is a page with what its totals are made from (GraphQL Cursor Connections).
+type Connection[T any] struct {
+	Edges    []*Edge[T]
+	Nodes    []T
+	PageInfo *PageInfo
+	// Count counts the whole list up to page.MaxCount + 1; it runs at most once.
+	Count func(context.Context) (int, error)
+}
+
+// Edge is a place on a page.
+type Edge[T any] struct {
+	Cursor string
+	Node   T
+}
+
+type (
+	APIKeyConnection  struct{ Connection[*keys.View] }
+	APIKeyEdge        = Edge[*keys.View]
+	ProjectConnection struct{ Connection[*db.Project] }
+	ProjectEdge       = Edge[*db.Project]
+)

@@ -1,0 +1,23 @@
+// Package graph is the GraphQL door: one short method per field, which calls one operation and
+// shapes one answer.
+package graph
+
+import (
+	"time"
+
+	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/keys"
+)
+
+// Resolver holds what the fields are answered from.
+type Resolver struct {
+	Keys      *keys.Authority
+	Directory *directory.Directory
+	Clock     func() time.Time
+	Version   string
+}
+
+// answer parts the outcome of a mutation into the user errors of its payload and an error of the
+// request.
+func answer(err error) ([]fault.UserError, error) { return fault.Split(err) }

@@ -1,0 +1,69 @@
+// Package auth is the door that turns a request's header into its caller.
+package auth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/keys"
+	"github.com/keytag/keytag/internal/telemetry"
+)
+
+// Authenticator binds requests to their callers.
+type Authenticator struct {
+	Keys *keys.Authority
+	Log  *slog.Logger
+}
+
+// Authenticate returns the request's context bound to the caller whose key it carries, or unbound
+// when it carries none. Errors are *fault.Error: `auth.ambiguous`, those of
+// keys.Authority.Authenticate, and `auth.unavailable` when the key cannot be looked up.
+func (a *Authenticator) Authenticate(r *http.Request) (context.Context, error) {
+	text, err := presented(r.Header)
+	if err != nil || text == nil {
+		return r.Context(), err
+	}
+	ctx, err := a.Keys.Authenticate(r.Context(), *text)
+	var refused *fault.Error
+	switch {
+	case errors.As(err, &refused):
+		return nil, refused
+	case err != nil:
+		a.Log.ErrorContext(r.Context(), "authenticate", "error", err)
+		return nil, &fault.Error{Code: fault.CodeUnavailable, Message: "the key cannot be checked now; try again"}
+	}
+	if id, _, ok := keys.ViewerKeyEnd(ctx); ok {
+		telemetry.Annotate(ctx, slog.String("key", id))
+	}
+	return ctx, nil
+}
+
+// presented is the key text in `Authorization: Bearer …` (RFC 6750 §2.1) or `X-Api-Key`, nil when
+// there is neither. Another authorization scheme is a key that is not valid, not an anonymous
+// request.
+func presented(h http.Header) (*string, error) {
+	var texts []string
+	for _, value := range h.Values("Authorization") {
+		scheme, text, _ := strings.Cut(strings.TrimSpace(value), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			text = ""
+		}
+		texts = append(texts, strings.TrimSpace(text))
+	}
+	for _, value := range h.Values("X-Api-Key") {
+		texts = append(texts, strings.TrimSpace(value))
+	}
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	for _, other := range texts[1:] {
+		if other != texts[0] {
+			return nil, &fault.Error{Code: "auth.ambiguous", Message: "the request carries different keys; send one"}
+		}
+	}
+	return &texts[0], nil
+}

@@ -1,0 +1,32 @@
+// Package config reads the settings of the program: a flag over a KEYTAG_*
+// environment variable over the file named by KEYTAG_*_FILE over a default.
+package config
+
+import "slices"
+
+// Config holds every setting, valid as a whole once Load has returned it.
+//
+// The tags are the only place where a setting is described: `env` names the
+// variable (the flag is the same name in kebab case without the prefix),
+// `validate` what is allowed.
+type Config struct {
+	DatabaseURL      DatabaseURL `env:"KEYTAG_DATABASE_URL" default:"sqlite://keytag.db" validate:"database_url" usage:"database: sqlite://PATH or postgres://USER@HOST/NAME"`
+	Listen           string      `env:"KEYTAG_LISTEN" default:"127.0.0.1:8080" validate:"listen" usage:"address to listen on, host:port"`
+	PublicURL        string      `env:"KEYTAG_PUBLIC_URL" default:"http://localhost:8080" validate:"public_url" usage:"where users reach the server; used in links"`
+	BootstrapKeyFile string      `env:"KEYTAG_BOOTSTRAP_KEY_FILE" usage:"write the first administrator's key to this file instead of printing it"`
+	LogLevel         string      `env:"KEYTAG_LOG_LEVEL" default:"info" validate:"oneof=debug info warn error" usage:"debug, info, warn or error"`
+	LogFormat        string      `env:"KEYTAG_LOG_FORMAT" validate:"omitempty,oneof=text json" usage:"text or json (default text on a terminal, else json)"`
+	Introspection    bool        `env:"KEYTAG_INTROSPECTION" default:"true" usage:"answer introspection queries"`
+	Playground       bool        `env:"KEYTAG_PLAYGROUND" default:"true" usage:"serve GraphiQL at /playground"`
+
+	origins map[string]string
+	unknown []string
+}
+
+// Origin says where the value of a variable came from: `flag`, `environment`,
+// `file PATH` or `default`; empty for a variable that is no setting.
+func (c Config) Origin(variable string) string { return c.origins[variable] }
+
+// Unknown lists, sorted, the KEYTAG_ variables of the environment that nothing
+// reads: misspelt ones, usually.
+func (c Config) Unknown() []string { return slices.Clone(c.unknown) }

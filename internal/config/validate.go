@@ -1,0 +1,109 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-playground/validator/v10"
+)
+
+var rules = newRules()
+
+func newRules() *validator.Validate {
+	v := validator.New(validator.WithRequiredStructEnabled())
+	v.RegisterTagNameFunc(func(field reflect.StructField) string { return field.Tag.Get("env") })
+	for tag, rule := range map[string]func(string) bool{
+		"database_url": isDatabaseURL,
+		"listen":       isListen,
+		"public_url":   isPublicURL,
+	} {
+		if err := v.RegisterValidation(tag, func(fl validator.FieldLevel) bool { return rule(fl.Field().String()) }); err != nil {
+			panic(err) // only for an empty tag or a nil function
+		}
+	}
+	return v
+}
+
+// check gives one error for every setting with a value that is not allowed.
+func check(config Config) []error {
+	var (
+		problems []error
+		wrong    validator.ValidationErrors
+	)
+	if errors.As(rules.Struct(config), &wrong) {
+		for _, w := range wrong {
+			problems = append(problems, fmt.Errorf("%s: must be %s, got %s", w.Field(), allowed(w), given(w.Value())))
+		}
+	}
+	return problems
+}
+
+func allowed(wrong validator.FieldError) string {
+	switch wrong.Tag() {
+	case "database_url":
+		return "sqlite://PATH or postgres://USER@HOST/NAME"
+	case "listen":
+		return "host:port (an empty host means every address)"
+	case "public_url":
+		return "an http:// or https:// address without user, query or fragment"
+	}
+	return "one of " + strings.Join(strings.Fields(wrong.Param()), ", ")
+}
+
+var userInfo = regexp.MustCompile(`//[^/]*@`)
+
+// given shows a wrong value. Of a database address only the scheme is shown:
+// where the password stands in an address that is not understood, nobody knows.
+func given(value any) string {
+	address, ok := value.(DatabaseURL)
+	if !ok {
+		return strconv.Quote(shorten(userInfo.ReplaceAllString(fmt.Sprint(value), "//[redacted]@")))
+	}
+	if scheme := address.scheme(); scheme != "" {
+		return fmt.Sprintf("a %s:// address that does not fit", scheme)
+	}
+	return "something else"
+}
+
+func shorten(text string) string {
+	const limit = 80
+	if len(text) <= limit {
+		return text
+	}
+	cut := limit
+	for !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "…"
+}
+
+func isDatabaseURL(text string) bool {
+	if path, ok := strings.CutPrefix(text, "sqlite://"); ok {
+		return path != ""
+	}
+	parsed, err := url.Parse(text)
+	return err == nil && (parsed.Scheme == "postgres" || parsed.Scheme == "postgresql")
+}
+
+// isListen accepts port 0, which lets the system choose.
+func isListen(text string) bool {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || strings.ContainsAny(host, " /@") {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
+func isPublicURL(text string) bool {
+	parsed, err := url.Parse(text)
+	return err == nil && (parsed.Scheme == "http" || parsed.Scheme == "https") && parsed.Hostname() != "" &&
+		parsed.User == nil && parsed.RawQuery == "" && !parsed.ForceQuery && parsed.Fragment == ""
+}

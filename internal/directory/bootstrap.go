@@ -1,0 +1,89 @@
+package directory
+
+import (
+	"context"
+	"errors"
+
+	"github.com/keytag/keytag/internal/audit"
+	"github.com/keytag/keytag/internal/keys"
+	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/catalogue"
+	"github.com/keytag/keytag/internal/secret"
+	"github.com/keytag/keytag/internal/store"
+	"github.com/keytag/keytag/internal/typeid"
+)
+
+// ErrInitialised means that the server has an organization already.
+var ErrInitialised = errors.New("there is an organization already")
+
+// Initialised reports whether the first start has happened.
+func (d *Directory) Initialised(ctx context.Context) (bool, error) {
+	return d.store.Client.Organization.Query().Exist(principal.System(ctx))
+}
+
+// Bootstrap makes the first organization with the project `default`, its environment `live`, an
+// administrator and that administrator's key. The key is handed to publish before anything is
+// committed; an error of publish undoes everything. Of several that try at once one wins, the
+// others answer ErrInitialised without publishing.
+func (d *Directory) Bootstrap(ctx context.Context, publish func(secret.Secret) error) error {
+	now := d.now()
+	err := d.store.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
+		switch found, err := tx.Organization.Query().Exist(ctx); {
+		case err != nil:
+			return err
+		case found:
+			return ErrInitialised
+		}
+		// The unique name makes contenders wait here, all but one in vain.
+		organization, err := tx.Organization.Create().
+			SetID(typeid.New(typeid.Organization, now)).SetName("default").SetCreatedAt(now).Save(ctx)
+		if err != nil {
+			return err
+		}
+		administrator, err := tx.User.Create().
+			SetID(typeid.New(typeid.User, now)).
+			SetOrganizationID(organization.ID).
+			SetLogin("admin").
+			SetDisplayName("Administrator").
+			SetKind(principal.Human).
+			SetRole(principal.Admin).
+			SetTimeZone("UTC").
+			SetMayUseAPIKeys(true).
+			SetCreatedAt(now).
+			SetUpdatedAt(now).
+			Save(ctx)
+		if err != nil {
+			return err
+		}
+		project, err := tx.Project.Create().
+			SetID(typeid.New(typeid.Project, now)).
+			SetOrganizationID(organization.ID).
+			SetName("default").
+			SetScopeCatalogue([]catalogue.Definition{}).
+			SetCreatedAt(now).
+			SetUpdatedAt(now).
+			Save(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := insertEnvironment(ctx, tx, now, project, "live"); err != nil {
+			return err
+		}
+		for action, subject := range map[string]string{
+			"organization.created": organization.ID, "user.created": administrator.ID, "project.created": project.ID,
+		} {
+			if err := audit.Record(ctx, tx, audit.Event{At: now, Action: action, OrganizationID: organization.ID, SubjectID: subject}); err != nil {
+				return err
+			}
+		}
+		first, err := keys.IssueFirst(ctx, tx, now, administrator, project.ID)
+		if err != nil {
+			return err
+		}
+		return publish(first)
+	})
+	if store.Violates(err, "organizations", "name") {
+		return ErrInitialised
+	}
+	return err
+}

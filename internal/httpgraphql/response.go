@@ -1,0 +1,142 @@
+package httpgraphql
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/keytag/keytag/internal/telemetry"
+)
+
+// status is that of the specification unless t.Status knows better. A response
+// without a `data` member is a request error: nothing was executed.
+func (t Transport) status(response *graphql.Response, media string) int {
+	if t.Status != nil && (len(response.Data) == 0 || string(response.Data) == "null") {
+		for _, err := range response.Errors {
+			if status := t.Status(err); status != 0 {
+				return status
+			}
+		}
+	}
+	if len(response.Data) == 0 && media == mediaResponse {
+		return http.StatusBadRequest
+	}
+	return http.StatusOK
+}
+
+func (t Transport) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) {
+	if refused.allow != "" {
+		w.Header().Set("Allow", refused.allow)
+	}
+	if refused == tooLarge {
+		w.Header().Set("Connection", "close") // the rest of the body is not read
+	}
+	t.write(w, r, &graphql.Response{Errors: gqlerror.List{{
+		Message:    refused.message,
+		Extensions: map[string]any{"code": refused.code},
+	}}}, refused.status)
+}
+
+func (t Transport) write(w http.ResponseWriter, r *http.Request, response *graphql.Response, status int) {
+	errs := withRequestID(response.Errors, telemetry.RequestID(r.Context()))
+	body, err := encode(errs, response)
+	if err != nil {
+		panic(err) // an error extension or the data of an extension is no JSON
+	}
+	header := w.Header()
+	if codes := errorCodes(errs); len(codes) > 0 {
+		list := strings.Join(codes, ",")
+		header.Set("X-Cloud-Error-Codes", list)
+		telemetry.Annotate(r.Context(), slog.String("error_codes", list))
+	}
+	if status == http.StatusUnauthorized {
+		header.Set("WWW-Authenticate", "Bearer")
+	}
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	if t.BeforeWrite != nil {
+		t.BeforeWrite(r.Context(), header)
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client has gone; there is nobody to tell
+}
+
+// encode writes the response as JSON, leaving out what it does not have. The
+// data is already encoded and is not read again.
+func encode(errs gqlerror.List, response *graphql.Response) ([]byte, error) {
+	var body bytes.Buffer
+	body.Grow(len(response.Data) + len(`{"data":}`))
+	body.WriteByte('{')
+	member := func(name string, value any) error {
+		encoded, err := json.Marshal(value)
+		if err == nil {
+			body.WriteString(`"` + name + `":`)
+			body.Write(encoded)
+		}
+		return err
+	}
+	if len(errs) > 0 {
+		if err := member("errors", errs); err != nil {
+			return nil, err
+		}
+	}
+	if len(response.Data) > 0 || len(errs) == 0 {
+		if len(errs) > 0 {
+			body.WriteByte(',')
+		}
+		body.WriteString(`"data":`)
+		if len(response.Data) == 0 {
+			body.WriteString("null")
+		}
+		body.Write(response.Data)
+	}
+	if len(response.Extensions) > 0 {
+		body.WriteByte(',')
+		if err := member("extensions", response.Extensions); err != nil {
+			return nil, err
+		}
+	}
+	body.WriteByte('}')
+	return body.Bytes(), nil
+}
+
+// withRequestID adds the id to copies of the errors that do not have it yet.
+func withRequestID(errs gqlerror.List, id string) gqlerror.List {
+	if id == "" {
+		return errs
+	}
+	marked := make(gqlerror.List, len(errs))
+	for i, err := range errs {
+		if _, has := err.Extensions["requestId"]; !has {
+			extensions := map[string]any{"requestId": id}
+			maps.Copy(extensions, err.Extensions)
+			withID := *err
+			withID.Extensions = extensions
+			err = &withID
+		}
+		marked[i] = err
+	}
+	return marked
+}
+
+var errorCode = regexp.MustCompile(`^[0-9A-Za-z_.-]{1,64}$`)
+
+// errorCodes are the distinct codes in the order of their errors.
+func errorCodes(errs gqlerror.List) []string {
+	var codes []string
+	for _, err := range errs {
+		code, _ := err.Extensions["code"].(string)
+		if errorCode.MatchString(code) && !slices.Contains(codes, code) {
+			codes = append(codes, code)
+		}
+	}
+	return codes
+}

@@ -1,0 +1,90 @@
+// Package keys is the authority over API keys: the one place that issues, rotates, revokes, finds
+// and authenticates them. One operation, one file, one transaction. Who calls is read from the
+// context (internal/principal); which rows that caller reaches is decided in ent/policy.
+package keys
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"entgo.io/ent/dialect/sql"
+
+	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/ent/db/apikey"
+	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/store"
+	"github.com/keytag/keytag/internal/typeid"
+)
+
+// Authority decides over keys. It is safe for concurrent use.
+type Authority struct {
+	store *store.Store
+	clock func() time.Time
+	log   *slog.Logger
+}
+
+// New returns an Authority over the keys in s that reads the time from clock.
+func New(s *store.Store, clock func() time.Time, log *slog.Logger) *Authority {
+	return &Authority{store: s, clock: clock, log: log}
+}
+
+// now is the instant of one operation; each reads it once.
+func (a *Authority) now() time.Time { return lifecycle.Instant(a.clock()) }
+
+// Key returns one key that the caller may see, nil when there is none. An id of another kind is a
+// user error.
+func (a *Authority) Key(ctx context.Context, id string) (*View, error) {
+	if err := typeid.Want(typeid.APIKey, "id", id); err != nil {
+		return nil, err
+	}
+	return a.get(ctx, id)
+}
+
+// Related returns the key that id, a column of from's row, refers to; nil when it refers to none or
+// to one that the caller may not see.
+func (a *Authority) Related(ctx context.Context, from *View, loaded *db.APIKey, id *string) (*View, error) {
+	switch {
+	case loaded != nil:
+		return from.beside(loaded), nil
+	case id == nil:
+		return nil, nil
+	}
+	row, err := a.store.Client.APIKey.Get(ctx, *id)
+	switch {
+	case db.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return from.beside(row), nil
+}
+
+func (a *Authority) get(ctx context.Context, id string) (*View, error) {
+	row, err := a.store.Client.APIKey.Get(ctx, id)
+	switch {
+	case db.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return view(ctx, row, a.now()), nil
+}
+
+// hold takes the key for the rest of the transaction: whoever else wants to change it waits, and
+// then sees what became of it. It answers the row as it is now, and a user error on field `id` when
+// the caller may not change it.
+func hold(ctx context.Context, tx *store.Tx, id string) (*db.APIKey, error) {
+	held, err := tx.APIKey.Update().Where(apikey.ID(id)).
+		Modify(func(u *sql.UpdateBuilder) { u.Set(apikey.FieldUpdatedAt, sql.Expr(apikey.FieldUpdatedAt)) }).
+		Save(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if held == 0 {
+		return nil, fault.NotFound("API key", "id")
+	}
+	return tx.APIKey.Query().Where(apikey.ID(id)).WithOwner().WithReplacedBy().Only(principal.System(ctx))
+}

@@ -1,0 +1,298 @@
+package keys
+
+import (
+	"context"
+	"time"
+
+	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/ent/db/apikey"
+	"github.com/keytag/keytag/ent/db/environment"
+	"github.com/keytag/keytag/ent/db/keyfamily"
+	"github.com/keytag/keytag/internal/audit"
+	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/secret"
+	"github.com/keytag/keytag/internal/store"
+	"github.com/keytag/keytag/internal/typeid"
+)
+
+// CreateInput says what a new key shall be; see CreateApiKeyInput in the schema.
+type CreateInput struct {
+	IdempotencyKey *string
+	ProjectID      string
+	EnvironmentID  *string
+	OwnerID        *string
+	Name           *string
+	Description    *string
+	Scopes         []string
+	ExpiresAt      *time.Time
+	ExpiresIn      *lifecycle.Period
+}
+
+// Issued is a new key, or one found again by its idempotency key.
+type Issued struct {
+	APIKey   *View
+	Replayed bool
+	Warnings []string
+	secret   secret.Secret
+}
+
+// Secret is the whole key text, nil when there is none to show.
+func (i Issued) Secret() *string { return reveal(i.secret) }
+
+func reveal(s secret.Secret) *string {
+	if s.IsZero() {
+		return nil
+	}
+	text := s.Reveal()
+	return &text
+}
+
+// Create makes a new key in the name of the caller. It answers user errors: InputError, ScopeError,
+// ExpiryOutOfRangeError, DescriptionTakenError.
+func (a *Authority) Create(ctx context.Context, in CreateInput) (Issued, error) {
+	now := a.now()
+	request, err := idempotent("createApiKey", in.IdempotencyKey, in)
+	if err != nil {
+		return Issued{}, err
+	}
+	return retryReplayed(func() (Issued, error) {
+		if earlier, err := a.replay(ctx, now, request, false); err != nil || earlier != nil {
+			return earlier.issued(), err
+		}
+		return a.create(ctx, now, request, in)
+	})
+}
+
+func (a *Authority) create(ctx context.Context, now time.Time, request *request, in CreateInput) (Issued, error) {
+	draft, warnings, err := a.draft(ctx, now, in)
+	if err != nil {
+		return Issued{}, err
+	}
+	minted := secret.Mint()
+	err = a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := insertFamily(ctx, tx, draft); err != nil {
+			return err
+		}
+		if err := insert(ctx, tx, draft, minted); err != nil {
+			return err
+		}
+		if err := request.remember(ctx, tx, now, draft.ID); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Event{At: now, Action: "api_key.created", OrganizationID: draft.OrganizationID, SubjectID: draft.ID, OwnerID: draft.OwnerID})
+	})
+	if store.Violates(err, "key_families", "owner_id", "description") {
+		return Issued{}, a.descriptionTaken(ctx, now, draft.OwnerID, draft.Description)
+	}
+	if err != nil {
+		return Issued{}, err
+	}
+	return Issued{APIKey: view(ctx, draft, now), Warnings: warnings, secret: minted}, nil
+}
+
+// draft checks the whole input and answers the row of the key to be, without a digest.
+func (a *Authority) draft(ctx context.Context, now time.Time, in CreateInput) (*db.APIKey, []string, error) {
+	p := principal.From(ctx)
+	name, description, faults := labels(in.Name, in.Description)
+	owner, err := a.owner(ctx, in.OwnerID)
+	faults, err = collect(faults, err)
+	if err != nil {
+		return nil, nil, err
+	}
+	project, err := a.place(ctx, in.ProjectID, in.EnvironmentID)
+	faults, err = collect(faults, err)
+	if err != nil {
+		return nil, nil, err
+	}
+	scopes, scopeFault := wellFormedScopes(in.Scopes)
+	if scopeFault == nil && project != nil {
+		scopeFault = mayGive(p, project, scopes)
+	}
+	if scopeFault != nil {
+		faults = append(faults, scopeFault)
+	}
+	latest := builtIn.MaxExpiration.From(now)
+	expiresAt, expiryFault := expiry{in.ExpiresAt, in.ExpiresIn}.resolve(now, latest, latest)
+	if expiryFault != nil {
+		faults = append(faults, expiryFault)
+	}
+	if len(faults) > 0 {
+		return nil, nil, faults
+	}
+	inactive := builtIn.NotAccessed.From(now)
+	return &db.APIKey{
+		ID:                  typeid.New(typeid.APIKey, now),
+		OrganizationID:      owner.OrganizationID,
+		ProjectID:           project.ID,
+		EnvironmentID:       in.EnvironmentID,
+		OwnerID:             owner.ID,
+		CreatedByID:         &p.UserID,
+		Name:                name,
+		Description:         description,
+		Scopes:              scopes,
+		FamilyID:            typeid.New(typeid.KeyFamily, now),
+		Generation:          1,
+		CreatedAt:           now,
+		UpdatedAt:           now,
+		ExpiresAt:           &expiresAt,
+		InactivityExpiresAt: &inactive,
+	}, deprecations(project, scopes), nil
+}
+
+// collect puts user errors with the others and lets every other error through.
+func collect(faults fault.List, err error) (fault.List, error) {
+	found, err := fault.Split(err)
+	return append(faults, found...), err
+}
+
+// owner is the user a new key shall act as: the viewer, or for administrators anyone in the
+// organization who may use API keys.
+func (a *Authority) owner(ctx context.Context, id *string) (*db.User, error) {
+	p := principal.From(ctx)
+	ownerID := p.UserID
+	if id != nil {
+		if err := typeid.Want(typeid.User, "ownerId", *id); err != nil {
+			return nil, err
+		}
+		if ownerID = *id; ownerID != p.UserID && !p.IsAdmin() {
+			return nil, fault.Input(fault.CodeForbidden, "only administrators create keys for others", "ownerId")
+		}
+	}
+	owner, err := a.store.Client.User.Get(ctx, ownerID)
+	switch {
+	case db.IsNotFound(err):
+		return nil, fault.NotFound("owner", "ownerId")
+	case err != nil:
+		return nil, err
+	}
+	return owner, mayOwn(owner)
+}
+
+// mayOwn refuses a key to a user that could not use it.
+func mayOwn(owner *db.User) error {
+	switch {
+	case owner.DisabledAt != nil:
+		return fault.Input("api_keys.owner_disabled", "the owner is disabled", "ownerId")
+	case !owner.MayUseAPIKeys:
+		return fault.Input("api_keys.owner_not_privileged", "the owner may not use API keys", "ownerId")
+	}
+	return nil
+}
+
+// place is the project, after checking that the environment is one of it.
+func (a *Authority) place(ctx context.Context, projectID string, environmentID *string) (*db.Project, error) {
+	if err := typeid.Want(typeid.Project, "projectId", projectID); err != nil {
+		return nil, err
+	}
+	project, err := a.store.Client.Project.Get(ctx, projectID)
+	switch {
+	case db.IsNotFound(err):
+		return nil, fault.NotFound("project", "projectId")
+	case err != nil:
+		return nil, err
+	case environmentID == nil:
+		return project, nil
+	}
+	if err := typeid.Want(typeid.Environment, "environmentId", *environmentID); err != nil {
+		return nil, err
+	}
+	found, err := a.store.Client.Environment.Query().
+		Where(environment.ID(*environmentID), environment.ProjectID(projectID)).Exist(ctx)
+	if err == nil && !found {
+		err = fault.NotFound("environment of this project", "environmentId")
+	}
+	return project, err
+}
+
+// insertFamily writes the family of a key that is the first of its line; the unique index on it
+// refuses a description that the owner uses already.
+func insertFamily(ctx context.Context, tx *store.Tx, first *db.APIKey) error {
+	return tx.KeyFamily.Create().
+		SetID(first.FamilyID).
+		SetOrganizationID(first.OrganizationID).
+		SetOwnerID(first.OwnerID).
+		SetDescription(normalised(first.Description)).
+		Exec(ctx)
+}
+
+// insert writes a drafted key with its scopes and the digest of its secret.
+func insert(ctx context.Context, tx *store.Tx, draft *db.APIKey, minted secret.Secret) error {
+	digest := minted.Digest()
+	draft.KeyPrefix = minted.Prefix()
+	err := tx.APIKey.Create().
+		SetID(draft.ID).
+		SetOrganizationID(draft.OrganizationID).
+		SetProjectID(draft.ProjectID).
+		SetNillableEnvironmentID(draft.EnvironmentID).
+		SetOwnerID(draft.OwnerID).
+		SetNillableCreatedByID(draft.CreatedByID).
+		SetName(draft.Name).
+		SetDescription(draft.Description).
+		SetScopes(draft.Scopes).
+		SetKeyPrefix(draft.KeyPrefix).
+		SetDigest(digest[:]).
+		SetFamilyID(draft.FamilyID).
+		SetGeneration(draft.Generation).
+		SetNillableReplacesID(draft.ReplacesID).
+		SetCreatedAt(draft.CreatedAt).
+		SetUpdatedAt(draft.UpdatedAt).
+		SetNillableExpiresAt(draft.ExpiresAt).
+		SetNillableInactivityExpiresAt(draft.InactivityExpiresAt).
+		Exec(ctx)
+	if err != nil {
+		return err
+	}
+	return insertScopes(ctx, tx, draft, draft.Scopes)
+}
+
+// descriptionTaken finds the owner's key that has the description: the latest of its family.
+func (a *Authority) descriptionTaken(ctx context.Context, now time.Time, ownerID, description string) error {
+	row, err := a.store.Client.APIKey.Query().
+		Where(apikey.OwnerID(ownerID), apikey.HasFamilyWith(keyfamily.Description(normalised(description)))).
+		Order(db.Desc(apikey.FieldGeneration)).
+		First(ctx)
+	if err != nil && !db.IsNotFound(err) {
+		return err
+	}
+	taken := &DescriptionTakenError{Detail: fault.Detail{
+		Code:    "api_keys.description_taken",
+		Message: "the owner has another key of this description",
+		Fields:  []string{"description"},
+	}}
+	if row != nil {
+		taken.ExistingKey = view(ctx, row, now)
+	}
+	return taken
+}
+
+// IssueFirst makes the first key of a new server, within the transaction that makes everything
+// else: it grants everything and belongs to an administrator.
+func IssueFirst(ctx context.Context, tx *store.Tx, now time.Time, owner *db.User, projectID string) (secret.Secret, error) {
+	const label = "First administrator key"
+	minted := secret.Mint()
+	expires, inactive := builtIn.MaxExpiration.From(now), builtIn.NotAccessed.From(now)
+	first := &db.APIKey{
+		ID:                  typeid.New(typeid.APIKey, now),
+		OrganizationID:      owner.OrganizationID,
+		ProjectID:           projectID,
+		OwnerID:             owner.ID,
+		Name:                label,
+		Description:         label,
+		Scopes:              []string{"*"},
+		FamilyID:            typeid.New(typeid.KeyFamily, now),
+		Generation:          1,
+		CreatedAt:           now,
+		UpdatedAt:           now,
+		ExpiresAt:           &expires,
+		InactivityExpiresAt: &inactive,
+	}
+	if err := insertFamily(ctx, tx, first); err != nil {
+		return secret.Secret{}, err
+	}
+	if err := insert(ctx, tx, first, minted); err != nil {
+		return secret.Secret{}, err
+	}
+	return minted, audit.Record(ctx, tx, audit.Event{At: now, Action: "api_key.created", OrganizationID: owner.OrganizationID, SubjectID: first.ID, OwnerID: owner.ID})
+}

@@ -1,0 +1,119 @@
+package keys
+
+import (
+	"context"
+	"time"
+
+	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/ent/db/apikey"
+	"github.com/keytag/keytag/internal/audit"
+	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/store"
+	"github.com/keytag/keytag/internal/typeid"
+)
+
+// RevokeInput says which key to revoke and why. A nil Reason is UNSPECIFIED.
+type RevokeInput struct {
+	ID     string
+	Reason *lifecycle.RevocationReason
+	Note   *string
+}
+
+// RevokeViewerInput says why the calling key is to be revoked.
+type RevokeViewerInput struct {
+	Reason *lifecycle.RevocationReason
+}
+
+// RevokeViewer revokes the calling key.
+func (a *Authority) RevokeViewer(ctx context.Context, in RevokeViewerInput) (*View, error) {
+	return a.Revoke(ctx, RevokeInput{ID: principal.From(ctx).KeyID, Reason: in.Reason})
+}
+
+// Revoke ends a key for ever. A second call succeeds and changes nothing. With KEY_COMPROMISE it
+// revokes the key's live successors too: whoever has the secret may have rotated. User errors:
+// InputError.
+func (a *Authority) Revoke(ctx context.Context, in RevokeInput) (*View, error) {
+	if err := typeid.Want(typeid.APIKey, "id", in.ID); err != nil {
+		return nil, err
+	}
+	var note *string
+	if in.Note != nil && *in.Note != "" {
+		text, err := label("note", *in.Note, maxNote)
+		if err != nil {
+			return nil, err
+		}
+		note = &text
+	}
+	reason := lifecycle.Unspecified
+	if in.Reason != nil {
+		reason = *in.Reason
+	}
+	now := a.now()
+	var revoked *db.APIKey
+	err := a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		key, err := hold(ctx, tx, in.ID)
+		if err != nil {
+			return err
+		}
+		if err := revoke(ctx, tx, now, key, reason, note); err != nil {
+			return err
+		}
+		if reason == lifecycle.KeyCompromise {
+			if err := revokeSuccessors(ctx, tx, now, key, note); err != nil {
+				return err
+			}
+		}
+		revoked, err = tx.APIKey.Get(ctx, in.ID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	observe(ctx, revoked)
+	return view(ctx, revoked, now), nil
+}
+
+// revokeSuccessors ends every later generation of the family that is not revoked. A revoked key
+// cannot be rotated, so each is looked for after its predecessor is held and revoked.
+func revokeSuccessors(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, note *string) error {
+	for {
+		id, err := tx.APIKey.Query().
+			Where(apikey.FamilyID(key.FamilyID), apikey.GenerationGT(key.Generation), apikey.RevokedAtIsNil()).
+			Order(db.Asc(apikey.FieldGeneration)).
+			FirstID(ctx)
+		if db.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		successor, err := hold(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := revoke(ctx, tx, now, successor, lifecycle.KeyCompromise, note); err != nil {
+			return err
+		}
+	}
+}
+
+// revoke ends a held key unless it is revoked already.
+func revoke(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, reason lifecycle.RevocationReason, note *string) error {
+	if key.RevokedAt != nil {
+		return nil
+	}
+	p := principal.From(ctx)
+	err := tx.APIKey.UpdateOneID(key.ID).
+		SetRevokedAt(now).
+		SetUpdatedAt(now).
+		SetRevocationReason(reason).
+		SetNillableRevocationNote(note).
+		SetRevokedByUserID(p.UserID).
+		SetRevokedByKeyID(p.KeyID).
+		Exec(ctx)
+	if err != nil {
+		return err
+	}
+	return audit.Record(ctx, tx, audit.Event{At: now, Action: "api_key.revoked", SubjectID: key.ID, OwnerID: key.OwnerID, Reason: string(reason)})
+}

@@ -1,0 +1,78 @@
+package keys
+
+import (
+	"context"
+	"slices"
+
+	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/internal/catalogue"
+	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/scope"
+	"github.com/keytag/keytag/internal/store"
+)
+
+// wellFormedScopes sorts the scopes asked for and drops duplicates. User errors: ScopeError,
+// InputError.
+func wellFormedScopes(asked []string) (scope.Set, fault.UserError) {
+	if len(asked) > maxScopes {
+		return nil, tooMany("scopes", maxScopes)
+	}
+	set, malformed := scope.NewSet(asked)
+	if len(malformed) > 0 {
+		return nil, scopesMalformed(malformed)
+	}
+	return set, nil
+}
+
+// mayGive refuses scopes that the project does not know or that the caller may not put on a key.
+func mayGive(p *principal.Principal, project *db.Project, scopes []string) fault.UserError {
+	if unknown := catalogue.Catalogue(project.ScopeCatalogue).Unknown(scopes); len(unknown) > 0 {
+		return scopesUnknown(unknown)
+	}
+	var denied []string
+	for _, s := range scopes {
+		if !p.MayGrant(s) {
+			denied = append(denied, s)
+		}
+	}
+	if len(denied) > 0 {
+		return scopesNotHeld(denied)
+	}
+	return nil
+}
+
+// added are those of wanted that set does not hold literally.
+func added(set scope.Set, wanted []string) []string {
+	var more []string
+	for _, w := range wanted {
+		if !slices.Contains(set, w) {
+			more = append(more, w)
+		}
+	}
+	return more
+}
+
+// insertScopes writes the rows by which a key is found by its scopes.
+func insertScopes(ctx context.Context, tx *store.Tx, key *db.APIKey, scopes []string) error {
+	rows := make([]*db.KeyScopeCreate, len(scopes))
+	for i, s := range scopes {
+		rows[i] = tx.KeyScope.Create().
+			SetOrganizationID(key.OrganizationID).
+			SetProjectID(key.ProjectID).
+			SetOwnerID(key.OwnerID).
+			SetScope(s).
+			SetKeyID(key.ID)
+	}
+	return tx.KeyScope.CreateBulk(rows...).Exec(ctx)
+}
+
+func deprecations(project *db.Project, scopes scope.Set) []string {
+	warnings := []string{}
+	for _, d := range project.ScopeCatalogue {
+		if d.DeprecationReason != nil && slices.Contains(scopes, d.Name) {
+			warnings = append(warnings, "scope "+d.Name+" is deprecated: "+*d.DeprecationReason)
+		}
+	}
+	return warnings
+}

@@ -1,0 +1,131 @@
+package keys
+
+import (
+	"context"
+	"time"
+
+	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/lifecycle"
+)
+
+// View is a key as one request sees it: the stored row, the instant of the request and the time
+// zone of the viewer. What the row does not hold is computed from the three.
+type View struct {
+	*db.APIKey
+	now  time.Time
+	zone *time.Location
+}
+
+func view(ctx context.Context, row *db.APIKey, now time.Time) *View {
+	return &View{APIKey: row, now: now, zone: zoneOf(ctx)}
+}
+
+// beside is another row in the eyes of the same request.
+func (v *View) beside(row *db.APIKey) *View {
+	return &View{APIKey: row, now: v.now, zone: v.zone}
+}
+
+func instants(row *db.APIKey) lifecycle.Instants {
+	return lifecycle.Instants{
+		CreatedAt:           row.CreatedAt,
+		ExpiresAt:           row.ExpiresAt,
+		InactivityExpiresAt: row.InactivityExpiresAt,
+		GraceExpiresAt:      row.GraceExpiresAt,
+		SuspendedAt:         row.SuspendedAt,
+		RotatedAt:           row.RotatedAt,
+		RevokedAt:           row.RevokedAt,
+	}
+}
+
+func stateOf(row *db.APIKey, at time.Time) lifecycle.State {
+	return lifecycle.Evaluate(instants(row), at)
+}
+
+// Status is what the key is now.
+func (v *View) Status() lifecycle.Status { return stateOf(v.APIKey, v.now).Status }
+
+// EndsBecause names the clock that ends the key, nil when none does.
+func (v *View) EndsBecause() *lifecycle.EndReason {
+	return reason(stateOf(v.APIKey, v.now).EndsBecause)
+}
+
+// EffectiveExpiresAt is the earliest end over all clocks, nil when there is none.
+func (v *View) EffectiveExpiresAt() *time.Time {
+	return stateOf(v.APIKey, v.now).EffectiveExpiresAt
+}
+
+// ExpiresInSeconds is the time to the effective end in whole seconds, 0 when it is over and nil
+// when there is none.
+func (v *View) ExpiresInSeconds() *int {
+	end := v.EffectiveExpiresAt()
+	if end == nil {
+		return nil
+	}
+	seconds := max(0, int(end.Sub(v.now)/time.Second))
+	return &seconds
+}
+
+// State is what the key is, or was, at an instant.
+type State struct {
+	At                 time.Time
+	Status             lifecycle.Status
+	EndsBecause        *lifecycle.EndReason
+	EffectiveExpiresAt *time.Time
+}
+
+// State evaluates the key at another instant, with everything else as stored now. An instant before
+// the key's creation is a user error.
+func (v *View) State(at time.Time) (*State, error) {
+	at = lifecycle.Instant(at)
+	if at.Before(v.CreatedAt) {
+		return nil, fault.Invalid("at must not be before the key's creation, "+v.CreatedAt.Format(time.RFC3339Nano), "at")
+	}
+	s := stateOf(v.APIKey, at)
+	return &State{At: at, Status: s.Status, EndsBecause: reason(s.EndsBecause), EffectiveExpiresAt: s.EffectiveExpiresAt}, nil
+}
+
+// Revocation is the end of a key by somebody's decision.
+type Revocation struct {
+	At     time.Time
+	Reason lifecycle.RevocationReason
+	Note   *string
+	By     Actor
+}
+
+// Actor names who did something by ids; without any, the server did.
+type Actor struct {
+	UserID *string
+	KeyID  *string
+	view   *View
+}
+
+// System reports whether the server acted by itself.
+func (a Actor) System() bool { return a.UserID == nil && a.KeyID == nil }
+
+// View is the key whose actor this is.
+func (a Actor) View() *View { return a.view }
+
+// Revocation tells who revoked the key and why, nil when nobody did.
+func (v *View) Revocation() *Revocation {
+	if v.RevokedAt == nil {
+		return nil
+	}
+	r := &Revocation{
+		At:     *v.RevokedAt,
+		Reason: lifecycle.Unspecified,
+		Note:   v.RevocationNote,
+		By:     Actor{UserID: v.RevokedByUserID, KeyID: v.RevokedByKeyID, view: v},
+	}
+	if v.RevocationReason != nil {
+		r.Reason = *v.RevocationReason
+	}
+	return r
+}
+
+func reason(r lifecycle.EndReason) *lifecycle.EndReason {
+	if r == "" {
+		return nil
+	}
+	return &r
+}

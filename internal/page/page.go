@@ -1,0 +1,137 @@
+// Package page bounds lists: arguments and cursors of the GraphQL Cursor Connections specification
+// (https://relay.dev/graphql/connections.htm), paged by key, so that no row is lost or repeated.
+package page
+
+import (
+	"encoding/base64"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/keytag/keytag/internal/fault"
+)
+
+const (
+	// MaxSize is the most a page may hold.
+	MaxSize     = 100
+	defaultSize = 50
+	// MaxCount is how far a total is counted.
+	MaxCount = 10_000
+)
+
+// Args are the arguments of a connection.
+type Args struct {
+	First  *int
+	After  *string
+	Last   *int
+	Before *string
+}
+
+// Cursor is a place in a list ordered by (At, ID), or by ID alone when At is zero.
+type Cursor struct {
+	At time.Time
+	ID string
+}
+
+// Bounds is a page to be read: Size rows from behind From, in reverse when Backward.
+type Bounds struct {
+	Size     int
+	Backward bool
+	From     *Cursor
+}
+
+// Bounds checks the arguments. Order names the order of the list; a cursor made in another one is
+// refused. Errors are user errors that name the argument.
+func (a Args) Bounds(order string) (Bounds, error) {
+	refuse := func(message string, fields ...string) (Bounds, error) {
+		return Bounds{}, fault.Input("page.invalid", message, fields...)
+	}
+	switch {
+	case a.First != nil && a.Last != nil:
+		return refuse("give first or last, not both", "first", "last")
+	case a.First != nil && a.Before != nil:
+		return refuse("first pages forward and takes after; before goes with last", "first", "before")
+	case a.Last != nil && a.After != nil:
+		return refuse("last pages backward and takes before; after goes with first", "last", "after")
+	case a.After != nil && a.Before != nil:
+		return refuse("give after or before, not both", "after", "before")
+	case a.Before != nil && a.Last == nil:
+		return refuse("before needs last", "before", "last")
+	}
+	b := Bounds{Size: defaultSize}
+	size, cursor, names := a.First, a.After, [2]string{"first", "after"}
+	if a.Last != nil {
+		b.Backward = true
+		size, cursor, names = a.Last, a.Before, [2]string{"last", "before"}
+	}
+	if size != nil {
+		if b.Size = *size; b.Size < 1 || b.Size > MaxSize {
+			return refuse(names[0]+" must be between 1 and "+strconv.Itoa(MaxSize), names[0])
+		}
+	}
+	if cursor != nil {
+		from, ok := decode(order, *cursor)
+		if !ok {
+			return Bounds{}, fault.Input("cursor.invalid", names[1]+" must be a cursor from a page of the same list in the same order", names[1])
+		}
+		b.From = &from
+	}
+	return b, nil
+}
+
+// Encode renders a cursor for a list in the named order.
+func Encode(order string, c Cursor) string {
+	text := order + " " + c.ID
+	if !c.At.IsZero() {
+		text += " " + strconv.FormatInt(c.At.UnixMicro(), 36)
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte(text))
+}
+
+func decode(order, text string) (Cursor, bool) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	parts := strings.Split(string(raw), " ")
+	if err != nil || len(parts) < 2 || len(parts) > 3 || parts[0] != order || !wellFormed(parts[1]) {
+		return Cursor{}, false
+	}
+	c := Cursor{ID: parts[1]}
+	if len(parts) == 3 {
+		micros, err := strconv.ParseInt(parts[2], 36, 64)
+		if err != nil || micros < 0 || micros > maxMicros {
+			return Cursor{}, false
+		}
+		c.At = time.UnixMicro(micros).UTC()
+	}
+	// What decodes but would be written otherwise is not a cursor of ours.
+	return c, Encode(order, c) == text
+}
+
+// maxMicros is the end of the year 9999, the last instant both databases store.
+const maxMicros = 253_402_300_799_999_999
+
+func wellFormed(id string) bool {
+	return id != "" && !strings.ContainsFunc(id, func(r rune) bool {
+		return r != '_' && (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	})
+}
+
+// Page is what was read within Bounds, in the order of the list.
+type Page[T any] struct {
+	Nodes       []T
+	HasNext     bool
+	HasPrevious bool
+}
+
+// Of makes a page of rows read in the direction of b, one more than b.Size where there are more.
+func Of[T any](b Bounds, rows []T) Page[T] {
+	more := len(rows) > b.Size
+	if more {
+		rows = rows[:b.Size]
+	}
+	if b.Backward {
+		slices.Reverse(rows)
+		return Page[T]{Nodes: rows, HasNext: b.From != nil, HasPrevious: more}
+	}
+	return Page[T]{Nodes: rows, HasNext: more, HasPrevious: b.From != nil}
+}

@@ -1,0 +1,172 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/keytag/keytag/internal/telemetry"
+)
+
+// record gives the request its id and its place in the context, and writes the
+// access log line when it is over.
+func (s *Server) record(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		request := &telemetry.Request{
+			ID:        requestID(r.Header.Get("X-Request-Id")),
+			RemoteIP:  remoteIP(r.RemoteAddr),
+			UserAgent: cut(r.UserAgent(), 256),
+		}
+		ctx := telemetry.WithRequest(r.Context(), request)
+		w.Header().Set("X-Request-Id", request.ID)
+		response := &response{ResponseWriter: w}
+		defer func() {
+			attrs := append([]slog.Attr{
+				slog.String("method", cut(r.Method, 16)),
+				slog.String("path", cut(r.URL.Path, 256)),
+				slog.Int("status", response.answered()),
+				slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
+				slog.Int64("bytes", response.bytes),
+				slog.String("request_id", request.ID),
+			}, request.Attrs()...)
+			s.logger.LogAttrs(ctx, level(r, response), "request", attrs...)
+		}()
+		next.ServeHTTP(response, r.WithContext(ctx))
+	})
+}
+
+// level keeps the probes of an orchestrator out of the log while all is well.
+func level(r *http.Request, response *response) slog.Level {
+	probe := r.URL.Path == "/healthz" || r.URL.Path == "/readyz"
+	if probe && response.answered() < http.StatusBadRequest {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+var sane = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// requestID keeps the id that a proxy gave, unless it is unfit for headers and
+// logs or is an API key; else it makes one of 130 random bits.
+func requestID(given string) string {
+	if sane.MatchString(given) && telemetry.Redact(given) == given {
+		return given
+	}
+	return rand.Text()
+}
+
+func remoteIP(address string) netip.Addr {
+	parsed, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return parsed.Addr().Unmap().WithZone("")
+}
+
+func cut(text string, limit int) string {
+	return strings.ToValidUTF8(text[:min(len(text), limit)], "")
+}
+
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recovered turns a panic into a 500 that says nothing but the request id, or
+// breaks off an answer that has already begun.
+func (s *Server) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			cause := recover()
+			if cause == nil {
+				return
+			}
+			if cause == http.ErrAbortHandler {
+				panic(cause)
+			}
+			id := telemetry.RequestID(r.Context())
+			s.logger.ErrorContext(r.Context(), "panic", "cause", fmt.Sprint(cause), "stack", string(debug.Stack()), "request_id", id)
+			if response, ok := w.(*response); ok && response.status != 0 {
+				panic(http.ErrAbortHandler)
+			}
+			writeInternalError(w, id)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// writeInternalError has the shape of a GraphQL response, the one that most
+// clients of this server can show.
+func writeInternalError(w http.ResponseWriter, id string) {
+	type extensions struct {
+		Code      string `json:"code"`
+		RequestID string `json:"requestId"`
+	}
+	type failure struct {
+		Message    string     `json:"message"`
+		Extensions extensions `json:"extensions"`
+	}
+	body, err := json.Marshal(map[string][]failure{"errors": {{
+		Message:    "Something went wrong on our side.",
+		Extensions: extensions{Code: "internal", RequestID: id},
+	}}})
+	if err != nil {
+		panic(err) // three strings are always JSON
+	}
+	header := w.Header()
+	header.Del("Content-Length")
+	header.Del("Content-Encoding")
+	header.Set("Content-Type", "application/json; charset=utf-8")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Cloud-Error-Codes", "internal")
+	w.WriteHeader(http.StatusInternalServerError)
+	_, _ = w.Write(body)
+}
+
+// response remembers what was answered.
+type response struct {
+	http.ResponseWriter
+	status int // 0 until the headers are written
+	bytes  int64
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// answered is the status that the client saw: net/http writes 200 for a handler
+// that wrote nothing.
+func (r *response) answered() int {
+	if r.status == 0 {
+		return http.StatusOK
+	}
+	return r.status
+}
+
+// WriteHeader keeps the first status that is not informational.
+func (r *response) WriteHeader(status int) {
+	if r.status == 0 && status >= http.StatusOK {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write counts the bytes of the body.
+func (r *response) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}

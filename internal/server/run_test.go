@@ -1,0 +1,163 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// start runs s on a port of its own and returns its address, a way to begin the
+// shutdown, and the outcome of Run.
+func start(t *testing.T, s *Server) (address string, stop context.CancelFunc, outcome <-chan error) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, listener) }()
+	return listener.Addr().String(), cancel, done
+}
+
+func waitFor(t *testing.T, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("waited in vain")
+		}
+	}
+}
+
+func TestRequestInFlightIsAnsweredDuringShutdown(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	s, _ := newServer(Options{GraphQL: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-release
+		if r.Context().Err() != nil {
+			t.Error("shutdown cancelled a request in flight")
+		}
+		_, _ = io.WriteString(w, "answered")
+	})})
+	address, stop, outcome := start(t, s)
+
+	answer := make(chan string, 1)
+	go func() {
+		response, err := http.Post("http://"+address+"/graphql", "application/json", nil)
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		answer <- fmt.Sprint(string(body), err)
+	}()
+	<-entered
+	if got := ask(s, "GET", "/readyz"); got.Code != 200 {
+		t.Errorf("ready before shutdown: %d", got.Code)
+	}
+	stop()
+	waitFor(t, func() bool { return ask(s, "GET", "/readyz").Code == 503 })
+	if got := ask(s, "GET", "/readyz"); !strings.Contains(got.Body.String(), "shutting down") {
+		t.Errorf("readyz says %s", got.Body)
+	}
+	waitFor(t, func() bool {
+		connection, err := net.DialTimeout("tcp", address, time.Second)
+		if err == nil {
+			connection.Close()
+		}
+		return err != nil
+	})
+	select {
+	case err := <-outcome:
+		t.Fatalf("Run returned %v with a request in flight", err)
+	default:
+	}
+	close(release)
+	if got := <-answer; got != "answered<nil>" {
+		t.Errorf("the request in flight got %q", got)
+	}
+	if err := <-outcome; err != nil {
+		t.Errorf("Run returned %v", err)
+	}
+}
+
+func TestShutdownEndsEvenWhenARequestDoesNot(t *testing.T) {
+	entered, ended := make(chan struct{}), make(chan struct{})
+	s, _ := newServer(Options{GraphQL: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-r.Context().Done() // only the closed connection ends it
+		close(ended)
+	})})
+	s.grace = 50 * time.Millisecond
+	address, stop, outcome := start(t, s)
+	go func() { _, _ = http.Get("http://" + address + "/graphql") }()
+	<-entered
+	stop()
+	if err := <-outcome; err == nil || !strings.Contains(err.Error(), "still running 50ms after") {
+		t.Errorf("Run returned %v", err)
+	}
+	<-ended
+}
+
+func TestRunReportsABrokenListener(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	s, _ := newServer(Options{})
+	if err := s.Run(t.Context(), listener); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestPanicAfterTheHeadersBreaksTheAnswerOff(t *testing.T) {
+	s, log := newServer(Options{GraphQL: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, "half")
+		_ = http.NewResponseController(w).Flush()
+		panic("late")
+	})})
+	address, stop, outcome := start(t, s)
+	response, err := http.Get("http://" + address + "/graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, err := io.ReadAll(response.Body); err == nil {
+		t.Errorf("the answer looks complete: %s", body)
+	}
+	log.find(t, "panic")
+	stop()
+	if err := <-outcome; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLargeHeadersAreRefused(t *testing.T) {
+	s, _ := newServer(Options{})
+	address, stop, outcome := start(t, s)
+	request, err := http.NewRequest("GET", "http://"+address+"/healthz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("X-Large", strings.Repeat("x", 80<<10))
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("status %d", response.StatusCode)
+	}
+	stop()
+	if err := <-outcome; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,91 @@
+// Package server is the HTTP door: the paths, what happens around every
+// request, health, and an orderly end.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Options say what the server serves.
+type Options struct {
+	Logger  *slog.Logger
+	GraphQL http.Handler // answers /graphql, whatever the method
+	// Playground answers GET at /playground and beneath; `/` leads there. Nil
+	// leaves both out.
+	Playground http.Handler
+	// Ready reports whether requests can be served now. When not, reason is
+	// shown to everybody, and err, if any, goes to the log. It is asked with a
+	// deadline of two seconds.
+	Ready func(context.Context) (reason string, err error)
+}
+
+// Server is an http.Handler with a life: Run starts and ends it.
+type Server struct {
+	logger   *slog.Logger
+	handler  http.Handler
+	ready    func(context.Context) (string, error)
+	draining atomic.Bool
+	grace    time.Duration // for requests in flight at shutdown
+}
+
+// New wires the paths. Nothing runs yet.
+func New(options Options) *Server {
+	s := &Server{logger: options.Logger, ready: options.Ready, grace: 15 * time.Second}
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", options.GraphQL)
+	if options.Playground != nil {
+		mux.Handle("GET /playground", options.Playground)
+		mux.Handle("GET /playground/", options.Playground)
+		mux.Handle("GET /{$}", http.RedirectHandler("/playground", http.StatusFound))
+	}
+	mux.HandleFunc("GET /healthz", alive)
+	mux.Handle("GET /readyz", s.readiness())
+	s.handler = s.record(secured(s.recovered(mux)))
+	return s
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.handler.ServeHTTP(w, r)
+}
+
+// Run serves listener until ctx is done. Then it accepts nothing new, reports
+// itself not ready, and gives requests in flight 15 seconds. It returns nil when
+// all of them were answered. The listener is closed in every case.
+func (s *Server) Run(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
+		// Requests outlive ctx: its end is the beginning of an orderly shutdown.
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve %s: %w", listener.Addr(), err)
+	case <-ctx.Done():
+	}
+	s.draining.Store(true)
+	s.logger.Info("shutting down", "grace", s.grace.String())
+
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.grace)
+	defer cancel()
+	if err := server.Shutdown(deadline); err != nil {
+		return errors.Join(fmt.Errorf("requests were still running %s after shutdown began", s.grace), server.Close())
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"time"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+
+	"github.com/keytag/keytag/internal/lifecycle"
+)
+
+// ErrOutside refuses a transaction that was begun past Write.
+var ErrOutside = errors.New("store: writes and transactions go through Store.Write")
+
+// boundDriver is ent's driver over a reading pool or over one transaction. It begins and ends no
+// transaction: Write alone does.
+type boundDriver struct {
+	*entsql.Driver
+	inside bool
+}
+
+// outside is the driver for statements by themselves. That they only read is held by the sessions
+// of the pool, not by looking at the statements.
+func outside(name string, pool *sql.DB) boundDriver { return bind(name, pool, false) }
+
+// within is the driver for the statements of one transaction.
+func within(name string, tx *sql.Tx) boundDriver { return bind(name, tx, true) }
+
+func bind(name string, to entsql.ExecQuerier, inside bool) boundDriver {
+	return boundDriver{entsql.NewDriver(name, entsql.Conn{ExecQuerier: exact{to}}), inside}
+}
+
+// Tx is called by ent's own builders for changes of several statements, which join the transaction
+// they are in.
+func (d boundDriver) Tx(context.Context) (dialect.Tx, error) {
+	if !d.inside {
+		return nil, ErrOutside
+	}
+	return dialect.NopTx(d), nil
+}
+
+func (d boundDriver) BeginTx(ctx context.Context, _ *sql.TxOptions) (dialect.Tx, error) {
+	return d.Tx(ctx)
+}
+
+// Close leaves pool and transaction to their owners.
+func (boundDriver) Close() error { return nil }
+
+// exact is the one place where instants are brought to the precision of both databases.
+type exact struct{ entsql.ExecQuerier }
+
+func (e exact) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	args, err := normalise(args)
+	if err != nil {
+		return nil, err
+	}
+	return e.ExecQuerier.ExecContext(ctx, query, args...)
+}
+
+func (e exact) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	args, err := normalise(args)
+	if err != nil {
+		return nil, err
+	}
+	return e.ExecQuerier.QueryContext(ctx, query, args...)
+}
+
+// normalise returns args with every instant in UTC, truncated down to microseconds: PostgreSQL
+// would round up, and SQLite keep what it is given.
+func normalise(args []any) ([]any, error) {
+	out := make([]any, len(args))
+	for i, arg := range args {
+		switch v := arg.(type) {
+		case *time.Time, driver.Valuer:
+			value, err := driver.DefaultParameterConverter.ConvertValue(v)
+			if err != nil {
+				return nil, err
+			}
+			arg = value
+		}
+		if t, ok := arg.(time.Time); ok {
+			arg = lifecycle.Instant(t)
+		}
+		out[i] = arg
+	}
+	return out, nil
+}

@@ -1,0 +1,77 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"github.com/lib/pq"
+)
+
+// Sizes of the pools of one process. Four of them fit into a server's usual 100 connections.
+const (
+	postgresReaders = 16
+	postgresWriters = 8
+	idleFor         = 5 * time.Minute
+	connectTimeout  = 5 * time.Second
+)
+
+// openPostgres configures the pools; nothing connects yet. Errors of parsers are not passed on,
+// since they quote what they could not parse, which may be a piece of the password.
+func openPostgres(address string) (*Store, error) {
+	parsed, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("database URL is not a valid postgres:// URL (special characters in user and password must be percent-encoded)")
+	}
+	config, err := pq.NewConfig(address)
+	if err != nil {
+		return nil, fmt.Errorf("database URL postgres://%s%s has a parameter that is not allowed", parsed.Host, parsed.Path)
+	}
+	if config.ConnectTimeout <= 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	if config.ApplicationName == "" {
+		config.ApplicationName = "keytag"
+	}
+	if config.Runtime == nil {
+		config.Runtime = map[string]string{}
+	}
+	config.Runtime["timezone"] = "UTC"
+	// A commit that was acknowledged must survive the server; stricter levels may be asked for.
+	switch config.Runtime["synchronous_commit"] {
+	case "":
+		config.Runtime["synchronous_commit"] = "on"
+	case "on", "remote_apply":
+	default:
+		return nil, errors.New("database URL: synchronous_commit must be on or remote_apply, else acknowledged changes can be lost")
+	}
+	reader := config.Clone()
+	reader.Runtime["default_transaction_read_only"] = "on"
+	s := &Store{dialect: dialect.Postgres}
+	if s.writer, err = postgresPool(config, postgresWriters); err != nil {
+		return nil, err
+	}
+	if s.reader, err = postgresPool(reader, postgresReaders); err != nil {
+		return nil, err
+	}
+	s.migrator = func() *sql.DB {
+		db, _ := postgresPool(config, 1) // the configuration used above
+		return db
+	}
+	return s, nil
+}
+
+func postgresPool(config pq.Config, size int) (*sql.DB, error) {
+	connector, err := pq.NewConnectorConfig(config)
+	if err != nil {
+		return nil, errors.New("database URL has a parameter that is not allowed")
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(size)
+	db.SetMaxIdleConns(size)
+	db.SetConnMaxIdleTime(idleFor)
+	return db, nil
+}

@@ -1,0 +1,72 @@
+// Package store opens the database by its URL, SQLite or PostgreSQL, and is the only way to write to
+// it: each Write is one explicit transaction, and everything outside one is read-only.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"entgo.io/ent/dialect"
+
+	"github.com/keytag/keytag/ent/db"
+	_ "github.com/keytag/keytag/ent/db/runtime" // wires ent/policy into the client
+)
+
+// Store is one open database. It is safe for concurrent use.
+type Store struct {
+	// Client reads, each statement by itself; writes through it fail. Rows that a Write in flight
+	// has not committed are invisible to it.
+	Client *db.Client
+
+	dialect string
+	reader  *sql.DB // sessions that the database itself holds to reading
+	writer  *sql.DB
+	// migrator opens the pool that migrations run in; the caller closes it.
+	migrator func() *sql.DB
+}
+
+// Open opens `sqlite://PATH` (created when missing, mode 0600) or `postgres://…` and checks that it
+// answers. It neither migrates nor checks that someone did. Errors never hold the URL's password.
+func Open(ctx context.Context, url string) (*Store, error) {
+	var s *Store
+	var err error
+	switch scheme, rest, _ := strings.Cut(url, "://"); scheme {
+	case "sqlite":
+		s, err = openSQLite(rest)
+	case "postgres", "postgresql":
+		s, err = openPostgres(url)
+	default:
+		err = errors.New("database URL must begin with sqlite:// or postgres://")
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The writer first: on SQLite it makes the file.
+	for _, pool := range []*sql.DB{s.writer, s.reader} {
+		if err := pool.PingContext(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("open the database: %w", err), s.Close())
+		}
+	}
+	s.Client = db.NewClient(db.Driver(outside(s.dialect, s.reader)))
+	return s, nil
+}
+
+// Dialect is dialect.SQLite or dialect.Postgres of ent.
+func (s *Store) Dialect() string { return s.dialect }
+
+// Ping asks the database for an answer, past the pools of both readers and writers.
+func (s *Store) Ping(ctx context.Context) error {
+	if s.dialect == dialect.SQLite {
+		// The one writer may be busy for long; the file is the same.
+		return s.reader.PingContext(ctx)
+	}
+	return errors.Join(s.reader.PingContext(ctx), s.writer.PingContext(ctx))
+}
+
+// Close waits for what is running and closes all connections.
+func (s *Store) Close() error {
+	return errors.Join(s.reader.Close(), s.writer.Close())
+}
