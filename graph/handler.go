@@ -30,7 +30,7 @@ type Options struct {
 }
 
 const (
-	maxTokens       = 10_000
+	maxTokens       = 4_000
 	cachedDocuments = 1_000
 )
 
