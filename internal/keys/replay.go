@@ -118,6 +118,9 @@ func (a *Authority) replay(ctx context.Context, now time.Time, r *request, self 
 		if err != nil {
 			return nil, err
 		}
+		if p.ReplayOnly && (row.ReplacesID == nil || *row.ReplacesID != p.KeyID) {
+			return nil, ReplayOnlyRefusal(ctx)
+		}
 		found := &replayed{key: view(ctx, row, now)}
 		if row.LastUsedAt != nil || found.key.Status().Ended() {
 			return found, nil

@@ -77,7 +77,7 @@ func (a *Authority) RotateViewer(ctx context.Context, in RotateViewerInput) (Rot
 
 func (a *Authority) rotate(ctx context.Context, in RotateInput, request *request, self bool) (Rotated, error) {
 	now := a.now()
-	return retryReplayed(func() (Rotated, error) {
+	rotated, err := retryReplayed(func() (Rotated, error) {
 		earlier, err := a.replay(ctx, now, request, self)
 		if err != nil {
 			return Rotated{}, err
@@ -90,6 +90,10 @@ func (a *Authority) rotate(ctx context.Context, in RotateInput, request *request
 		}
 		return a.replace(ctx, now, in, request, self)
 	})
+	if userErrors, _ := fault.Split(err); len(userErrors) > 0 && principal.From(ctx).ReplayOnly {
+		return Rotated{}, ReplayOnlyRefusal(ctx)
+	}
+	return rotated, err
 }
 
 // replace makes the successor and starts the grace, or answers why not.
@@ -233,13 +237,8 @@ func narrowed(ctx context.Context, tx *store.Tx, old *View, asked []string) (sco
 	return set, nil
 }
 
-// replayedRotation is the earlier rotation as it stands now. A key that its rotation ended may ask
-// for that rotation alone.
+// replayedRotation is the earlier rotation as it stands now.
 func (a *Authority) replayedRotation(ctx context.Context, earlier *replayed) (Rotated, error) {
-	p := principal.From(ctx)
-	if p.ReplayOnly && (earlier.key.ReplacesID == nil || *earlier.key.ReplacesID != p.KeyID) {
-		return Rotated{}, ReplayOnlyRefusal(ctx)
-	}
 	old, err := a.Related(ctx, earlier.key, nil, earlier.key.ReplacesID)
 	if err != nil {
 		return Rotated{}, err
