@@ -2,6 +2,7 @@ package schema
 
 import (
 	"entgo.io/ent"
+	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/schema/edge"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
@@ -56,18 +57,24 @@ func (APIKey) Fields() []ent.Field {
 	}
 }
 
+// keep refuses to delete what a key refers to: a key that lost its environment would become valid in
+// every one.
+var keep = entsql.OnDelete(entsql.NoAction)
+
 func (APIKey) Edges() []ent.Edge {
 	return []ent.Edge{
 		edge.To("organization", Organization.Type).Unique().Required().Immutable().Field("organization_id"),
 		edge.To("project", Project.Type).Unique().Required().Immutable().Field("project_id"),
-		edge.To("environment", Environment.Type).Unique().Immutable().Field("environment_id"),
+		edge.To("environment", Environment.Type).Unique().Immutable().Field("environment_id").Annotations(keep),
 		edge.To("owner", User.Type).Unique().Required().Immutable().Field("owner_id"),
-		edge.To("created_by", User.Type).Unique().Immutable().Field("created_by_id"),
+		edge.To("created_by", User.Type).Unique().Immutable().Field("created_by_id").Annotations(keep),
 		edge.To("family", KeyFamily.Type).Unique().Required().Immutable().Field("family_id"),
 		// Several keys may replace one: a successor that ended unused is replaced in its turn.
 		edge.To("successors", APIKey.Type).
+			Annotations(keep).
 			From("replaces").Unique().Immutable().Field("replaces_id"),
 		edge.To("predecessors", APIKey.Type).
+			Annotations(keep).
 			From("replaced_by").Unique().Field("replaced_by_id"),
 	}
 }

@@ -107,6 +107,7 @@ func (b *breaker) serve(client net.Conn) {
 
 // Whatever became of a commit whose answer got lost, Write says the truth or that it does not know.
 func TestCommitWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		deliver, dead, witness bool
 		unknown                bool
@@ -118,6 +119,7 @@ func TestCommitWithoutAnAnswer(t *testing.T) {
 		"committed, server gone":       {deliver: true, dead: true, witness: true, unknown: true, rows: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			direct := storetest.Migrated(t, dialect.Postgres)
 			proxy, through := newBreaker(t, direct, c.deliver, c.dead)
 			s := storetest.Connect(t, through)
@@ -154,6 +156,7 @@ func TestCommitWithoutAnAnswer(t *testing.T) {
 
 // A commit that the server refused is no mystery.
 func TestRefusedCommitIsKnown(t *testing.T) {
+	t.Parallel()
 	s := storetest.Open(t, dialect.Postgres)
 	err := s.Write(system(t), func(ctx context.Context, tx *store.Tx) error {
 		if err := addEvent(ctx, tx, "evt_1"); err != nil {

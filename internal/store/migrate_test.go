@@ -14,6 +14,7 @@ import (
 )
 
 func TestMigrateManyAtOnceAndTwice(t *testing.T) {
+	t.Parallel()
 	storetest.EachDialect(t, func(t *testing.T, dialect string) {
 		url := storetest.Empty(t, dialect)
 		var replicas []*store.Store
@@ -78,13 +79,20 @@ func count(t *testing.T, s *store.Store, table string) int {
 // What two processes do at the same time must happen once, also where the statements of the second
 // would not fail.
 func TestConcurrentMigrationsRunOnce(t *testing.T) {
+	t.Parallel()
 	storetest.EachDialect(t, func(t *testing.T, dialect string) {
 		url := storetest.Empty(t, dialect)
-		files := fstest.MapFS{
-			"1_first.sql":  file(first),
-			"2_second.sql": file("-- +goose Up\nINSERT INTO parents SELECT max(id) + 1 FROM parents;\n"),
-			"3_third.sql":  file("-- +goose Up\nINSERT INTO parents SELECT max(id) + 1 FROM parents;\n"),
+		files := fstest.MapFS{"1_first.sql": file(first)}
+		if err := store.MigrateFiles(storetest.Connect(t, url), t.Context(), files); err != nil {
+			t.Fatal(err)
 		}
+		// Slow enough for all to have seen what is pending when the first commits.
+		files["2_second.sql"] = file(`-- +goose Up
+INSERT INTO parents
+WITH RECURSIVE slow (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM slow WHERE n < 300000)
+SELECT max(id) + 1 FROM parents, slow;
+`)
+		files["3_third.sql"] = files["2_second.sql"]
 		var group sync.WaitGroup
 		for range 5 {
 			s := storetest.Connect(t, url)

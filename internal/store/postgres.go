@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -23,7 +24,8 @@ const (
 // since they quote what they could not parse, which may be a piece of the password.
 func openPostgres(address string) (*Store, error) {
 	parsed, err := url.Parse(address)
-	if err != nil {
+	// An @ without a user: the text before it was cut short by a character of the password.
+	if err != nil || parsed.User == nil && strings.Contains(address, "@") {
 		return nil, errors.New("database URL is not a valid postgres:// URL (special characters in user and password must be percent-encoded)")
 	}
 	config, err := pq.NewConfig(address)

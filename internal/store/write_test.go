@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -130,9 +131,46 @@ func TestGuardedUpdatesHaveOneWinner(t *testing.T) {
 	})
 }
 
+// A transaction on SQLite that reads first and writes then queues up as a whole: begun as a reader it
+// would fail as soon as another writes.
+func TestSQLiteTransactionsQueueUpBetweenProcesses(t *testing.T) {
+	url := storetest.Migrated(t, dialect.SQLite)
+	replicas := []*store.Store{storetest.Connect(t, url), storetest.Connect(t, url)}
+	if err := replicas[0].Write(system(t), func(ctx context.Context, tx *store.Tx) error {
+		return addOrganization(ctx, tx, "org_1", "0")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for i := range 20 {
+		group.Go(func() {
+			err := replicas[i%2].Write(system(t), func(ctx context.Context, tx *store.Tx) error {
+				row, err := tx.Organization.Get(ctx, "org_1")
+				if err != nil {
+					return err
+				}
+				n, err := strconv.Atoi(row.Name)
+				if err != nil {
+					return err
+				}
+				time.Sleep(2 * time.Millisecond)
+				return tx.Organization.UpdateOneID("org_1").SetName(strconv.Itoa(n + 1)).Exec(ctx)
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if organizations(t, replicas[0], "20") != 1 {
+		t.Error("updates were lost")
+	}
+}
+
 // Two transactions that lock two rows in opposite order: PostgreSQL ends one of them as a deadlock,
 // and Write runs it again.
 func TestWriteRunsADeadlockedTransactionAgain(t *testing.T) {
+	t.Parallel()
 	s := storetest.Open(t, dialect.Postgres)
 	if err := s.Write(system(t), func(ctx context.Context, tx *store.Tx) error {
 		return errors.Join(addOrganization(ctx, tx, "org_1", "one"), addOrganization(ctx, tx, "org_2", "two"))
@@ -185,7 +223,9 @@ func TestWriteGivesUpAfterThreeTries(t *testing.T) {
 
 // A server that restarts, or a proxy that forgets, kills the pooled connections.
 func TestDeadPooledConnectionsAreReplaced(t *testing.T) {
-	s := storetest.Open(t, dialect.Postgres)
+	t.Parallel()
+	url := storetest.Migrated(t, dialect.Postgres)
+	s, killer := storetest.Connect(t, url), storetest.Connect(t, url)
 	write := func(id string) error {
 		return s.Write(system(t), func(ctx context.Context, tx *store.Tx) error {
 			return addOrganization(ctx, tx, id, id)
@@ -194,10 +234,9 @@ func TestDeadPooledConnectionsAreReplaced(t *testing.T) {
 	if err := write("org_1"); err != nil {
 		t.Fatal(err)
 	}
-	killer := storetest.Connect(t, storetest.Migrated(t, dialect.Postgres))
 	if err := killer.Write(system(t), func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.ExecContext(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-			WHERE application_name = 'keytag' AND datname <> current_database()`)
+			WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 		return err
 	}); err != nil {
 		t.Fatal(err)

@@ -62,7 +62,7 @@ var (
 				Symbol:     "api_keys_environments_environment",
 				Columns:    []*schema.Column{APIKeysColumns[23]},
 				RefColumns: []*schema.Column{EnvironmentsColumns[0]},
-				OnDelete:   schema.SetNull,
+				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_users_owner",
@@ -74,7 +74,7 @@ var (
 				Symbol:     "api_keys_users_created_by",
 				Columns:    []*schema.Column{APIKeysColumns[25]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
-				OnDelete:   schema.SetNull,
+				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_key_families_family",
@@ -86,13 +86,13 @@ var (
 				Symbol:     "api_keys_api_keys_successors",
 				Columns:    []*schema.Column{APIKeysColumns[27]},
 				RefColumns: []*schema.Column{APIKeysColumns[0]},
-				OnDelete:   schema.SetNull,
+				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_api_keys_predecessors",
 				Columns:    []*schema.Column{APIKeysColumns[28]},
 				RefColumns: []*schema.Column{APIKeysColumns[0]},
-				OnDelete:   schema.SetNull,
+				OnDelete:   schema.NoAction,
 			},
 		},
 		Indexes: []*schema.Index{

@@ -114,13 +114,13 @@ CREATE TABLE "api_keys" (
   "replaces_id" character varying NULL COLLATE "C",
   "replaced_by_id" character varying NULL COLLATE "C",
   PRIMARY KEY ("id"),
-  CONSTRAINT "api_keys_api_keys_predecessors" FOREIGN KEY ("replaced_by_id") REFERENCES "api_keys" ("id") ON UPDATE NO ACTION ON DELETE SET NULL,
-  CONSTRAINT "api_keys_api_keys_successors" FOREIGN KEY ("replaces_id") REFERENCES "api_keys" ("id") ON UPDATE NO ACTION ON DELETE SET NULL,
-  CONSTRAINT "api_keys_environments_environment" FOREIGN KEY ("environment_id") REFERENCES "environments" ("id") ON UPDATE NO ACTION ON DELETE SET NULL,
+  CONSTRAINT "api_keys_api_keys_predecessors" FOREIGN KEY ("replaced_by_id") REFERENCES "api_keys" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION,
+  CONSTRAINT "api_keys_api_keys_successors" FOREIGN KEY ("replaces_id") REFERENCES "api_keys" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION,
+  CONSTRAINT "api_keys_environments_environment" FOREIGN KEY ("environment_id") REFERENCES "environments" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION,
   CONSTRAINT "api_keys_key_families_family" FOREIGN KEY ("family_id") REFERENCES "key_families" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION,
   CONSTRAINT "api_keys_organizations_organization" FOREIGN KEY ("organization_id") REFERENCES "organizations" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION,
   CONSTRAINT "api_keys_projects_project" FOREIGN KEY ("project_id") REFERENCES "projects" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION,
-  CONSTRAINT "api_keys_users_created_by" FOREIGN KEY ("created_by_id") REFERENCES "users" ("id") ON UPDATE NO ACTION ON DELETE SET NULL,
+  CONSTRAINT "api_keys_users_created_by" FOREIGN KEY ("created_by_id") REFERENCES "users" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION,
   CONSTRAINT "api_keys_users_owner" FOREIGN KEY ("owner_id") REFERENCES "users" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION
 );
 -- create index "api_keys_digest_key" to table: "api_keys"

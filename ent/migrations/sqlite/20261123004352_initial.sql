@@ -33,12 +33,12 @@ CREATE TABLE `api_keys` (
   PRIMARY KEY (`id`),
   CONSTRAINT `api_keys_organizations_organization` FOREIGN KEY (`organization_id`) REFERENCES `organizations` (`id`) ON DELETE NO ACTION,
   CONSTRAINT `api_keys_projects_project` FOREIGN KEY (`project_id`) REFERENCES `projects` (`id`) ON DELETE NO ACTION,
-  CONSTRAINT `api_keys_environments_environment` FOREIGN KEY (`environment_id`) REFERENCES `environments` (`id`) ON DELETE SET NULL,
+  CONSTRAINT `api_keys_environments_environment` FOREIGN KEY (`environment_id`) REFERENCES `environments` (`id`) ON DELETE NO ACTION,
   CONSTRAINT `api_keys_users_owner` FOREIGN KEY (`owner_id`) REFERENCES `users` (`id`) ON DELETE NO ACTION,
-  CONSTRAINT `api_keys_users_created_by` FOREIGN KEY (`created_by_id`) REFERENCES `users` (`id`) ON DELETE SET NULL,
+  CONSTRAINT `api_keys_users_created_by` FOREIGN KEY (`created_by_id`) REFERENCES `users` (`id`) ON DELETE NO ACTION,
   CONSTRAINT `api_keys_key_families_family` FOREIGN KEY (`family_id`) REFERENCES `key_families` (`id`) ON DELETE NO ACTION,
-  CONSTRAINT `api_keys_api_keys_successors` FOREIGN KEY (`replaces_id`) REFERENCES `api_keys` (`id`) ON DELETE SET NULL,
-  CONSTRAINT `api_keys_api_keys_predecessors` FOREIGN KEY (`replaced_by_id`) REFERENCES `api_keys` (`id`) ON DELETE SET NULL
+  CONSTRAINT `api_keys_api_keys_successors` FOREIGN KEY (`replaces_id`) REFERENCES `api_keys` (`id`) ON DELETE NO ACTION,
+  CONSTRAINT `api_keys_api_keys_predecessors` FOREIGN KEY (`replaced_by_id`) REFERENCES `api_keys` (`id`) ON DELETE NO ACTION
 );
 -- create index "api_keys_key_prefix_key" to table: "api_keys"
 CREATE UNIQUE INDEX `api_keys_key_prefix_key` ON `api_keys` (`key_prefix`);
