@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -45,7 +44,7 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 }
 
 func present(path ast.Path, code, message string, fields []string, at *time.Time) *gqlerror.Error {
-	extensions := map[string]any{"code": code, "fields": slices.Concat([]string{}, fields)}
+	extensions := map[string]any{"code": code, "fields": append([]string{}, fields...)}
 	if at != nil {
 		extensions["at"] = at.Format(time.RFC3339Nano)
 	}

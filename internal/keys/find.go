@@ -101,7 +101,7 @@ func (f *Found) Cursor(v *View) string {
 // Count is how many keys the whole list has, counted up to page.MaxCount + 1.
 func (f *Found) Count(ctx context.Context) (int, error) {
 	rows, err := f.search.Clone().Limit(page.MaxCount + 1).
-		Modify(func(s *sql.Selector) { s.Select("1") }).Ints(ctx)
+		Modify(func(s *sql.Selector) { s.SelectExpr(sql.Expr("1")) }).Ints(ctx)
 	return len(rows), err
 }
 
