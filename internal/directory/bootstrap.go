@@ -5,9 +5,9 @@ import (
 	"errors"
 
 	"github.com/keytag/keytag/internal/audit"
+	"github.com/keytag/keytag/internal/catalogue"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/principal"
-	"github.com/keytag/keytag/internal/catalogue"
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/typeid"

@@ -10,9 +10,9 @@ import (
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/internal/audit"
+	"github.com/keytag/keytag/internal/catalogue"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/principal"
-	"github.com/keytag/keytag/internal/catalogue"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/typeid"
 )

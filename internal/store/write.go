@@ -64,7 +64,7 @@ func (s *Store) Write(ctx context.Context, fn func(ctx context.Context, tx *Tx) 
 }
 
 func (s *Store) write(ctx context.Context, fn func(context.Context, *Tx) error) error {
-	transaction, err := s.writer.BeginTx(ctx, nil)
+	transaction, err := s.begin(ctx)
 	if err != nil {
 		return fmt.Errorf("store: begin: %w", err)
 	}
@@ -86,6 +86,24 @@ func (s *Store) write(ctx context.Context, fn func(context.Context, *Tx) error) 
 		return nil
 	}
 	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+}
+
+// begin finds a connection that lives: after a restart of the server every pooled one is dead, and
+// lib/pq does not tell all kinds of death in the way that makes the pool try the next.
+func (s *Store) begin(ctx context.Context) (*sql.Tx, error) {
+	var transaction *sql.Tx
+	var err error
+	for range s.writer.Stats().MaxOpenConnections + 1 {
+		transaction, err = s.writer.BeginTx(ctx, nil)
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		var answered *pq.Error
+		if errors.As(err, &answered) {
+			break // the server lives and refuses
+		}
+	}
+	return transaction, err
 }
 
 // rolledBack tells the commit errors that say for certain that nothing was committed.

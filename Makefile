@@ -1,0 +1,90 @@
+# keytag: `make` lists what there is.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+export CGO_ENABLED := 0
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+PLAYGROUND := npm --prefix internal/web/playground
+FUZZTIME ?= 10s
+COUNT ?= 1
+
+##@ Use
+
+.PHONY: run build
+run: build ## Start the server on http://localhost:8080 with an embedded database
+	@exec bin/keytag serve --print-key
+
+build: ## Build bin/keytag, one static binary
+	@go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/keytag ./cmd/keytag
+
+##@ Test
+
+.PHONY: test fuzz bench test-browser
+test: postgres ## Run every test, on SQLite and PostgreSQL
+	go run ./internal/store/storetest/withpostgres go test -count=$(COUNT) ./...
+
+fuzz: ## Fuzz every parser for FUZZTIME each
+	@for package in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; \
+	  done; \
+	done
+
+bench: postgres ## Run the benchmarks
+	go run ./internal/store/storetest/withpostgres go test -run '^$$' -bench . -benchmem ./...
+
+test-browser: build node_modules ## Drive the playground in Chromium against the real server
+	@scripts/test-browser
+
+.PHONY: postgres
+postgres:
+	@scripts/postgres
+
+##@ Generate
+
+.PHONY: generate generate-check migration playground playground-check
+generate: ## Write ent/db and graph/generated anew from the schemas
+	go generate ./ent
+	go tool gqlgen generate
+
+generate-check: generate ## Fail unless what is committed is what make generate writes
+	@test -z "$$(git status --porcelain -- ent/db graph | tee /dev/stderr)"
+
+migration: postgres ## Write the next migration of both databases: make migration name=add_webhooks
+	go run ./ent/migrations/generate -name $(name)
+
+playground: node_modules ## Build the playground's assets anew
+	$(PLAYGROUND) run build
+
+playground-check: node_modules ## Fail unless the committed assets are what the source builds
+	$(PLAYGROUND) test
+	$(PLAYGROUND) run check
+
+.PHONY: node_modules
+node_modules:
+	@test -d internal/web/playground/node_modules || $(PLAYGROUND) ci --no-audit --no-fund
+
+##@ Check
+
+.PHONY: lint tidy-check check
+lint: ## Vet, and fail on unformatted files
+	go vet ./...
+	@test -z "$$(gofmt -l $$(git ls-files '*.go') | tee /dev/stderr)"
+
+tidy-check: ## Fail unless go.mod and go.sum are tidy
+	go mod tidy -diff
+
+check: lint tidy-check generate-check test fuzz-some playground-check test-browser ## Everything that has to pass before a change lands
+
+.PHONY: fuzz-some
+fuzz-some: ## The fraction of the fuzzing that every change gets: 3 seconds a parser
+	$(MAKE) fuzz FUZZTIME=3s
+
+.PHONY: help
+help:
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
