@@ -8,10 +8,11 @@ import (
 	"log/slog"
 	"time"
 
-	"entgo.io/ent/dialect/sql"
+	"entgo.io/ent/dialect"
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
+	"github.com/keytag/keytag/ent/db/keyfamily"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
@@ -73,18 +74,24 @@ func (a *Authority) get(ctx context.Context, id string) (*View, error) {
 	return view(ctx, row, a.now()), nil
 }
 
-// hold takes the key for the rest of the transaction: whoever else wants to change it waits, and
-// then sees what became of it. It answers the row as it is now, and a user error on field `id` when
-// the caller may not change it.
+// hold takes a key, and with it its family, for the rest of the transaction: whoever else wants to
+// change a key of the family waits, and then sees what became of it. It answers the row as it is
+// now, and a user error on field `id` when there is none that the caller may see.
 func hold(ctx context.Context, tx *store.Tx, id string) (*db.APIKey, error) {
-	held, err := tx.APIKey.Update().Where(apikey.ID(id)).
-		Modify(func(u *sql.UpdateBuilder) { u.Set(apikey.FieldUpdatedAt, sql.Expr(apikey.FieldUpdatedAt)) }).
-		Save(ctx)
+	seen, err := tx.APIKey.Get(ctx, id)
+	if db.IsNotFound(err) {
+		return nil, fault.NotFound("API key", "id")
+	}
 	if err != nil {
 		return nil, err
 	}
-	if held == 0 {
-		return nil, fault.NotFound("API key", "id")
+	system := principal.System(ctx)
+	held := tx.APIKey.Query().Where(apikey.ID(id)).WithOwner().WithReplacedBy()
+	if tx.Dialect() == dialect.Postgres { // SQLite has one writer
+		if _, err := tx.KeyFamily.Query().Where(keyfamily.ID(seen.FamilyID)).ForUpdate().OnlyID(system); err != nil {
+			return nil, err
+		}
+		held.ForUpdate()
 	}
-	return tx.APIKey.Query().Where(apikey.ID(id)).WithOwner().WithReplacedBy().Only(principal.System(ctx))
+	return held.Only(system)
 }

@@ -57,7 +57,7 @@ func (a *Authority) Create(ctx context.Context, in CreateInput) (Issued, error) 
 	if err != nil {
 		return Issued{}, err
 	}
-	return retryReplayed(func() (Issued, error) {
+	return orReplay(request, func() (Issued, error) {
 		if earlier, err := a.replay(ctx, now, request, false); err != nil || earlier != nil {
 			return earlier.issued(), err
 		}

@@ -166,11 +166,12 @@ func (a *Authority) replaceSecret(ctx context.Context, now time.Time, row *db.AP
 // errChanged means that a guarded update found the row in another state than it was read in.
 var errChanged = errors.New("changed meanwhile")
 
-// retryReplayed runs an operation again when another call with the same idempotency key won the
-// race to be the first: then there is something to replay.
-func retryReplayed[T any](operation func() (T, error)) (T, error) {
+// orReplay runs an operation and, if it fails though the caller gave an idempotency key, once more:
+// another call with the same key may have won the race to be the first, or the commit may have
+// happened unheard, and then there is something to replay.
+func orReplay[T any](r *request, operation func() (T, error)) (T, error) {
 	result, err := operation()
-	if store.Violates(err, "idempotent_requests", "caller_family_id", "idempotency_key") {
+	if err != nil && r != nil {
 		return operation()
 	}
 	return result, err

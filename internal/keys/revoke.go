@@ -74,28 +74,21 @@ func (a *Authority) Revoke(ctx context.Context, in RevokeInput) (*View, error) {
 	return view(ctx, revoked, now), nil
 }
 
-// revokeSuccessors ends every later generation of the family that is not revoked. A revoked key
-// cannot be rotated, so each is looked for after its predecessor is held and revoked.
+// revokeSuccessors ends every later generation of a held family that is not revoked.
 func revokeSuccessors(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, note *string) error {
-	for {
-		id, err := tx.APIKey.Query().
-			Where(apikey.FamilyID(key.FamilyID), apikey.GenerationGT(key.Generation), apikey.RevokedAtIsNil()).
-			Order(db.Asc(apikey.FieldGeneration)).
-			FirstID(ctx)
-		if db.IsNotFound(err) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		successor, err := hold(ctx, tx, id)
-		if err != nil {
-			return err
-		}
+	successors, err := tx.APIKey.Query().
+		Where(apikey.FamilyID(key.FamilyID), apikey.GenerationGT(key.Generation), apikey.RevokedAtIsNil()).
+		Order(db.Asc(apikey.FieldGeneration)).
+		All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, successor := range successors {
 		if err := revoke(ctx, tx, now, successor, lifecycle.KeyCompromise, note); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // revoke ends a held key unless it is revoked already.

@@ -77,7 +77,7 @@ func (a *Authority) RotateViewer(ctx context.Context, in RotateViewerInput) (Rot
 
 func (a *Authority) rotate(ctx context.Context, in RotateInput, request *request, self bool) (Rotated, error) {
 	now := a.now()
-	rotated, err := retryReplayed(func() (Rotated, error) {
+	rotated, err := orReplay(request, func() (Rotated, error) {
 		earlier, err := a.replay(ctx, now, request, self)
 		if err != nil {
 			return Rotated{}, err

@@ -33,8 +33,12 @@ const (
 // Tx is the client inside one transaction.
 type Tx struct {
 	*db.Client
+	dialect string
 	witness string
 }
+
+// Dialect is dialect.SQLite or dialect.Postgres of ent.
+func (tx *Tx) Dialect() string { return tx.dialect }
 
 // Witness names the audit event written in this transaction. If the commit is not answered, the
 // event's presence tells whether it happened.
@@ -69,7 +73,7 @@ func (s *Store) write(ctx context.Context, fn func(context.Context, *Tx) error) 
 		return fmt.Errorf("store: begin: %w", err)
 	}
 	defer transaction.Rollback() // after the commit this does nothing
-	tx := &Tx{Client: db.NewClient(db.Driver(within(s.dialect, transaction)))}
+	tx := &Tx{Client: db.NewClient(db.Driver(within(s.dialect, transaction))), dialect: s.dialect}
 	if err := fn(ctx, tx); err != nil {
 		return err
 	}
