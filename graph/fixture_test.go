@@ -1,0 +1,219 @@
+package graph_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keytag/keytag/graph"
+	"github.com/keytag/keytag/internal/auth"
+	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/keys"
+	"github.com/keytag/keytag/internal/secret"
+	"github.com/keytag/keytag/internal/server"
+	"github.com/keytag/keytag/internal/store"
+	"github.com/keytag/keytag/internal/store/storetest"
+	"github.com/keytag/keytag/internal/telemetry"
+)
+
+var start = time.Date(2026, 8, 31, 10, 0, 0, 0, time.UTC)
+
+// site is a whole server on one database, at a time that tests move.
+type site struct {
+	t     testing.TB
+	url   string
+	store *store.Store
+	admin string // the administrator's key text
+	log   *lockedBuffer
+
+	mu  sync.Mutex
+	now time.Time
+	// spoken is everything the server answered, but for the values of `secret`.
+	spoken bytes.Buffer
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func each(t *testing.T, fn func(t *testing.T, s *site)) {
+	storetest.Each(t, func(t *testing.T, st *store.Store) { fn(t, newSite(t, st)) })
+}
+
+func newSite(t testing.TB, st *store.Store) *site {
+	t.Helper()
+	s := &site{t: t, store: st, now: start, log: &lockedBuffer{}}
+	log := telemetry.Logger(s.log, "debug", "json")
+	authority := keys.New(st, s.clock, log)
+	d := directory.New(st, s.clock)
+	if err := d.Bootstrap(t.Context(), func(k secret.Secret) error { s.admin = k.Reveal(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	authenticator := &auth.Authenticator{Keys: authority, Log: log}
+	handler := graph.NewHandler(
+		&graph.Resolver{Keys: authority, Directory: d, Clock: s.clock, Version: "test"},
+		graph.Options{Authenticate: authenticator.Authenticate, Introspection: true, Log: log},
+	)
+	http := httptest.NewServer(server.New(server.Options{Logger: log, GraphQL: handler, Ready: nil}))
+	t.Cleanup(http.Close)
+	s.url = http.URL
+	return s
+}
+
+func (s *site) clock() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
+
+func (s *site) pass(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = s.now.Add(d)
+}
+
+// answer is what came back over HTTP.
+type answer struct {
+	status int
+	header http.Header
+	text   string
+	Data   map[string]any
+	Errors []struct {
+		Message    string
+		Path       []any
+		Extensions struct {
+			Code   string
+			Fields []string
+			At     string
+		}
+	}
+}
+
+// ask posts a document as the holder of key, anonymously when it is empty.
+func (s *site) ask(key, query string, variables map[string]any) answer {
+	s.t.Helper()
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.post(string(body), func(h http.Header) {
+		if key != "" {
+			h.Set("Authorization", "Bearer "+key)
+		}
+	})
+}
+
+func (s *site) post(body string, with func(http.Header)) answer {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url+"/graphql", bytes.NewBufferString(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	with(r.Header)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	a := answer{status: response.StatusCode, header: response.Header, text: string(text)}
+	if err := json.Unmarshal(text, &a); err != nil {
+		s.t.Fatalf("%d %s", a.status, text)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = response.Header.Write(&s.spoken)
+	s.spoken.Write(withoutSecrets(text))
+	return a
+}
+
+// withoutSecrets blanks the one member that may hold a key.
+func withoutSecrets(text []byte) []byte {
+	var v any
+	if json.Unmarshal(text, &v) != nil {
+		return text
+	}
+	var blank func(any)
+	blank = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, member := range v {
+				if name == "secret" {
+					v[name] = nil
+				} else {
+					blank(member)
+				}
+			}
+		case []any:
+			for _, member := range v {
+				blank(member)
+			}
+		}
+	}
+	blank(v)
+	blanked, _ := json.Marshal(v)
+	return blanked
+}
+
+// at digs into the data of an answer: names of members and positions in lists.
+func (a answer) at(t testing.TB, path ...any) any {
+	t.Helper()
+	var v any = a.Data
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			m, ok := v.(map[string]any)
+			if !ok {
+				t.Fatalf("no %v in %s", path, a.text)
+			}
+			v = m[step]
+		case int:
+			list, ok := v.([]any)
+			if !ok || step >= len(list) {
+				t.Fatalf("no %v in %s", path, a.text)
+			}
+			v = list[step]
+		}
+	}
+	return v
+}
+
+func (a answer) str(t testing.TB, path ...any) string {
+	t.Helper()
+	text, ok := a.at(t, path...).(string)
+	if !ok {
+		t.Fatalf("no text at %v in %s", path, a.text)
+	}
+	return text
+}
+
+// create makes a key and answers its id and text.
+func (s *site) create(as string, input map[string]any) (id, text string) {
+	s.t.Helper()
+	if input["projectId"] == nil {
+		input["projectId"] = s.project()
+	}
+	a := s.ask(as, `mutation($i: CreateApiKeyInput!) { createApiKey(input: $i) { apiKey { id } secret userErrors { code message fields } } }`, map[string]any{"i": input})
+	return a.str(s.t, "createApiKey", "apiKey", "id"), a.str(s.t, "createApiKey", "secret")
+}
+
+func (s *site) project() string {
+	s.t.Helper()
+	return s.ask(s.admin, `{ viewerKey { project { id } } }`, nil).str(s.t, "viewerKey", "project", "id")
+}
