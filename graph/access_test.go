@@ -268,7 +268,9 @@ func TestAuthentication(t *testing.T) {
 			}
 		}
 		owner := s.ask(s.admin, `{ viewer { id } }`, nil).str(t, "viewer", "id")
-		change(func(ctx context.Context, tx *store.Tx) error { return tx.User.UpdateOneID(owner).SetDisabledAt(start).Exec(ctx) })
+		change(func(ctx context.Context, tx *store.Tx) error {
+			return tx.User.UpdateOneID(owner).SetDisabledAt(start).Exec(ctx)
+		})
 		refused(403, "auth.owner_disabled", "2026-08-31T10:00:00Z")
 		change(func(ctx context.Context, tx *store.Tx) error {
 			return tx.User.UpdateOneID(owner).ClearDisabledAt().SetMayUseAPIKeys(false).Exec(ctx)
@@ -277,9 +279,13 @@ func TestAuthentication(t *testing.T) {
 		change(func(ctx context.Context, tx *store.Tx) error {
 			return tx.User.UpdateOneID(owner).SetMayUseAPIKeys(true).Exec(ctx)
 		})
-		change(func(ctx context.Context, tx *store.Tx) error { return tx.APIKey.UpdateOneID(id).SetSuspendedAt(start).Exec(ctx) })
+		change(func(ctx context.Context, tx *store.Tx) error {
+			return tx.APIKey.UpdateOneID(id).SetSuspendedAt(start).Exec(ctx)
+		})
 		refused(401, "api_keys.suspended", "2026-08-31T10:00:00Z")
-		change(func(ctx context.Context, tx *store.Tx) error { return tx.APIKey.UpdateOneID(id).ClearSuspendedAt().Exec(ctx) })
+		change(func(ctx context.Context, tx *store.Tx) error {
+			return tx.APIKey.UpdateOneID(id).ClearSuspendedAt().Exec(ctx)
+		})
 		s.pass(time.Hour)
 		refused(401, "api_keys.expired", "2026-08-31T11:00:00Z")
 
