@@ -2041,7 +2041,7 @@ type Project implements Node {
   name: String!
   "The organization it belongs to."
   organization: Organization!
-  "Its environments, oldest first."
+  "Its environments, by name."
   environments: [Environment!]! @hasScope(scope: "keytag:directory:read")
   "The scopes that keys of this project may hold; empty means any well-formed scope."
   scopeCatalogue: [ScopeDefinition!]! @hasScope(scope: "keytag:directory:read")

@@ -83,11 +83,11 @@ func (d *Directory) Environment(ctx context.Context, id string) (*db.Environment
 	return readable(d.store.Client.Environment.Get(ctx, id))
 }
 
-// Environments are those of a project, oldest first.
+// Environments are those of a project, by name.
 func (d *Directory) Environments(ctx context.Context, projectID string) ([]*db.Environment, error) {
 	return d.store.Client.Environment.Query().
 		Where(environment.ProjectID(projectID)).
-		Order(db.Asc(environment.FieldID)).
+		Order(db.Asc(environment.FieldName)).
 		All(ctx)
 }
 
