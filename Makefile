@@ -22,7 +22,7 @@ build: ## Build bin/keytag, one static binary
 
 ##@ Test
 
-.PHONY: test fuzz bench test-browser
+.PHONY: test fuzz bench test-browser test-readme
 test: postgres ## Run every test, on SQLite and PostgreSQL
 	go run ./internal/store/storetest/withpostgres go test -count=$(COUNT) ./...
 
@@ -38,6 +38,9 @@ bench: postgres ## Run the benchmarks
 
 test-browser: build node_modules ## Drive the playground in Chromium against the real server
 	@scripts/test-browser
+
+test-readme: build ## Run the session of README.md against the real server
+	scripts/with-server scripts/test-readme
 
 .PHONY: postgres
 postgres:
@@ -77,7 +80,7 @@ lint: ## Vet, and fail on unformatted files
 tidy-check: ## Fail unless go.mod and go.sum are tidy
 	go mod tidy -diff
 
-check: lint tidy-check generate-check test fuzz-some playground-check test-browser ## Everything that has to pass before a change lands
+check: lint tidy-check generate-check test fuzz-some test-readme playground-check test-browser ## Everything that has to pass before a change lands
 
 .PHONY: fuzz-some
 fuzz-some: ## The fraction of the fuzzing that every change gets: 3 seconds a parser

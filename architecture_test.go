@@ -1,0 +1,159 @@
+package keytag_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/keytag/keytag/"
+
+// Groups of packages that the table below speaks of.
+var (
+	// ground imports nothing of ours but other ground; which, stands in the table.
+	ground  = []string{"internal/catalogue", "internal/config", "internal/fault", "internal/lifecycle", "internal/page", "internal/principal", "internal/scope", "internal/secret", "internal/telemetry", "internal/typeid"}
+	storage = []string{"ent/db/...", "internal/store"}
+)
+
+// mayImport is who may import whom, tests aside. A package that is missing fails the test.
+var mayImport = map[string][]string{
+	"":                   {},
+	"internal/lifecycle": {},
+	"internal/scope":     {},
+	"internal/secret":    {},
+	"internal/config":    {},
+	"internal/telemetry": {},
+	"internal/web":       {},
+	"internal/catalogue": {"internal/scope"},
+	"internal/principal": {"internal/scope"},
+	"internal/fault":     {"internal/lifecycle", "internal/scope"},
+	"internal/page":      {"internal/fault"},
+	"internal/typeid":    {"internal/fault"},
+
+	"ent":                     {},
+	"ent/policy":              {"internal/principal"},
+	"ent/schema":              join(ground, "ent/policy"),
+	"ent/migrations":          {},
+	"ent/migrations/generate": {"ent/...", "internal/store/..."},
+
+	"internal/store":           join(ground, "ent/db/...", "ent/migrations"),
+	"internal/store/storetest": {"internal/store/...", "ent/migrations"},
+	"internal/audit":           join(ground, storage...),
+	"internal/keys":            join(ground, join(storage, "internal/audit")...),
+	"internal/directory":       join(ground, join(storage, "internal/audit", "internal/keys")...),
+
+	"internal/httpgraphql": {"internal/telemetry"},
+	"internal/server":      {"internal/telemetry"},
+	"internal/auth":        join(ground, "internal/keys"),
+	"graph/model":          join(ground, "ent/db", "internal/keys", "internal/directory", "internal/audit"),
+	"graph":                join(ground, "ent/db", "graph/...", "internal/keys", "internal/directory", "internal/audit", "internal/httpgraphql"),
+	"cmd/keytag":           {"..."},
+
+	"internal/store/storetest/pgserver":     {},
+	"internal/store/storetest/withpostgres": {"internal/store/storetest/pgserver"},
+}
+
+// generated is written by machines, and imports what it needs.
+var generated = []string{"ent/db/...", "graph/generated"}
+
+func join(list []string, more ...string) []string { return slices.Concat(list, more) }
+
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		prefix, wildcard := strings.CutSuffix(pattern, "...")
+		return name == strings.TrimSuffix(prefix, "/") || wildcard && strings.HasPrefix(name, prefix)
+	})
+}
+
+type goPackage struct {
+	ImportPath string
+	Dir        string
+	Imports    []string
+	GoFiles    []string
+}
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Dir,Imports,GoFiles", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []goPackage
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+func local(path string) (string, bool) {
+	if path+"/" == module {
+		return "", true
+	}
+	return strings.CutPrefix(path, module)
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	for _, p := range packages(t) {
+		name, _ := local(p.ImportPath)
+		if matches(generated, name) {
+			continue
+		}
+		allowed, known := mayImport[name]
+		if !known {
+			t.Errorf("%s is not in the table", name)
+		}
+		for _, path := range p.Imports {
+			if imported, ours := local(path); ours && !matches(allowed, imported) {
+				t.Errorf("%s must not import %s", name, imported)
+			}
+		}
+	}
+}
+
+// The server acts by itself, past the row rules, in these files and in no others.
+var systemFiles = []string{
+	"internal/directory/bootstrap.go", // the first start
+	"internal/keys/authenticate.go",   // who a presented key is
+	"internal/keys/authority.go",      // a held key with what stands beside it
+	"internal/keys/replay.go",         // a key that the caller made, whatever it may see now
+	"internal/keys/rotate.go",         // the family and the project of a held key
+	"internal/keys/update.go",         // the project of a held key
+	"internal/store/write.go",         // the witness of a commit
+}
+
+const longestFile = 400
+
+func TestHandWrittenFiles(t *testing.T) {
+	for _, p := range packages(t) {
+		name, _ := local(p.ImportPath)
+		if matches(generated, name) {
+			continue
+		}
+		for _, file := range p.GoFiles {
+			content, err := os.ReadFile(p.Dir + "/" + file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path, text := strings.TrimPrefix(name+"/"+file, "/"), string(content)
+			if strings.Contains(text, "principal.System(") != slices.Contains(systemFiles, path) {
+				t.Errorf("%s: uses of principal.System and the list differ", path)
+			}
+			if strings.HasPrefix(text, "// Code generated") || strings.HasSuffix(file, ".resolvers.go") {
+				continue
+			}
+			if lines := strings.Count(text, "\n"); lines > longestFile {
+				t.Errorf("%s has %d lines", path, lines)
+			}
+		}
+	}
+}
