@@ -45,6 +45,12 @@ func (p *program) serve(ctx context.Context, migrate, printKey bool) error {
 			return fmt.Errorf("migrate: %w", err)
 		}
 	}
+	switch pending, err := s.Pending(ctx); {
+	case err != nil:
+		return err
+	case pending > 0:
+		return fmt.Errorf("%d migrations are pending: run `keytag migrate up`, or serve without --migrate=false", pending)
+	}
 	listener, err := net.Listen("tcp", p.config.Listen)
 	if err != nil {
 		return err
