@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"internal/web":       {},
 	"internal/catalogue": {"internal/scope"},
 	"internal/principal": {"internal/scope"},
-	"internal/fault":     {"internal/lifecycle", "internal/scope"},
+	"internal/fault":     {"internal/lifecycle", "internal/scope", "internal/secret"},
 	"internal/page":      {"internal/fault"},
 	"internal/typeid":    {"internal/fault"},
 

@@ -34,8 +34,8 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 		s.ask(s.admin, rotate, map[string]any{"i": map[string]any{"id": id}})
 		latest := secrets[len(secrets)-1]
 
-		// Keys in all the wrong places. Where a caller stores one as a name, it is the caller's text; it
-		// is not tried here.
+		// Keys in all the wrong places.
+		project := s.project()
 		for _, wrong := range secrets {
 			for _, document := range []string{
 				`{ apiKey(id: "` + wrong + `") { id } }`,
@@ -46,14 +46,26 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 				`{ ` + wrong + ` }`,
 				`query ` + wrong + ` { viewer { id } }`,
 				`{ viewerKey { state(at: "` + wrong + `") { status } details(timeZone: "` + wrong + `") { message } } }`,
+				`mutation { createApiKey(input: {projectId: "` + project + `", name: "my ` + wrong + `"}) { userErrors { message } } }`,
+				`mutation { createApiKey(input: {projectId: "` + project + `", name: "n", description: "x` + wrong + `"}) { userErrors { message } } }`,
+				`mutation { createApiKey(input: {projectId: "` + project + `", name: "n", idempotencyKey: "` + wrong + `"}) { userErrors { message } } }`,
+				`mutation { updateApiKey(input: {id: "` + id + `", name: "` + wrong + `"}) { userErrors { message } } }`,
+				`mutation { revokeApiKey(input: {id: "` + id + `", note: "` + wrong + `"}) { userErrors { message } } }`,
+				`mutation { createProject(input: {name: "` + wrong + `", environments: ["` + wrong + `"]}) { userErrors { message } } }`,
+				`mutation { createUser(input: {login: "` + wrong + `", email: "` + wrong + `@example.org"}) { userErrors { message } } }`,
 				`mutation { revokeApiKey(input: {id: "` + wrong + `"}) { userErrors { message } } }`,
 				`mutation { createApiKey(input: {projectId: "` + wrong + `", name: "n", expiresIn: "` + wrong + `"}) { userErrors { message } } }`,
 			} {
+				s.ask(latest, document, nil)
 				s.ask(s.admin, document, nil)
 				s.ask(wrong+"x", document, nil)
 			}
 			s.ask(s.admin, `query($v: Int) { apiKeys(first: $v) { nodes { id } } }`, map[string]any{"v": wrong})
 			s.ask(s.admin, rotate, map[string]any{"i": map[string]any{"id": wrong, "nonsense": wrong, "gracePeriod": wrong}})
+			s.post(`{"query": "mutation { createEnvironment(input: {projectId: \"`+project+`\", name: \"env`+wrong[5:9]+`\"}) { userErrors { message } } }"}`, func(h http.Header) {
+				h.Set("Authorization", "Bearer "+s.admin)
+				h.Set("User-Agent", "agent "+wrong)
+			})
 			s.post(wrong, func(h http.Header) { h.Set("X-Api-Key", wrong); h.Set("Authorization", "Bearer "+latest) })
 			s.post(`{"query": "{ viewer { id } }", "`+wrong+`": 1, "variables": "`+wrong+`"}`, func(h http.Header) {
 				h.Set("User-Agent", "curl "+wrong)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/scope"
+	"github.com/keytag/keytag/internal/secret"
 )
 
 var validate = func() *validator.Validate {
@@ -34,7 +35,7 @@ var validate = func() *validator.Validate {
 }()
 
 func printable(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) && !secret.In(s)
 }
 
 // Validate checks the `validate` tags of an input struct and returns its violations as a List of
@@ -73,7 +74,7 @@ func allowed(v validator.FieldError) string {
 	case "scope":
 		return "must be segments of [a-z0-9][a-z0-9._-]* joined by ':', at most 128 characters, of which the last may be '*'"
 	case "printable":
-		return "must not hold control characters"
+		return "must not hold control characters, nor an API key"
 	}
 	return "is not allowed (" + v.Tag() + ")"
 }

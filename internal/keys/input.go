@@ -9,6 +9,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/secret"
 )
 
 const (
@@ -25,6 +26,8 @@ func label(field, text string, most int) (string, fault.UserError) {
 	switch {
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, unprintable):
 		return "", fault.Invalid(field+" must not hold control characters", field)
+	case secret.In(text):
+		return "", fault.Invalid(field+" must not hold an API key", field)
 	case text == "":
 		return "", fault.Invalid(field+" must not be blank", field)
 	case utf8.RuneCountInString(text) > most:

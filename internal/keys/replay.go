@@ -41,7 +41,7 @@ func idempotent(operation string, key *string, input any) (*request, error) {
 	if key == nil {
 		return nil, nil
 	}
-	if n := utf8.RuneCountInString(*key); n < minIdempotencyKey || n > maxIdempotencyKey || !utf8.ValidString(*key) || strings.ContainsFunc(*key, unicode.IsControl) {
+	if n := utf8.RuneCountInString(*key); n < minIdempotencyKey || n > maxIdempotencyKey || !utf8.ValidString(*key) || strings.ContainsFunc(*key, unicode.IsControl) || secret.In(*key) {
 		return nil, fault.Invalid(fmt.Sprintf("idempotencyKey must have %d to %d printable characters", minIdempotencyKey, maxIdempotencyKey), "idempotencyKey")
 	}
 	text, err := json.Marshal(input)

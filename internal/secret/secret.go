@@ -109,6 +109,23 @@ func Pattern() string {
 		lead, publicLength, secretLength+checksumLength)
 }
 
+// In reports whether a text that is to be kept holds a key.
+func In(text string) bool {
+	for at := strings.Index(text, lead); at >= 0; {
+		if len(text) >= at+textLength {
+			if _, err := Parse(text[at : at+textLength]); err == nil {
+				return true
+			}
+		}
+		next := strings.Index(text[at+1:], lead)
+		if next < 0 {
+			return false
+		}
+		at += 1 + next
+	}
+	return false
+}
+
 // IsPrefix reports whether a text has the form of a public prefix.
 func IsPrefix(prefix string) bool {
 	return len(prefix) == prefixLength && strings.HasPrefix(prefix, lead) && isBase62(prefix[len(lead):])

@@ -23,7 +23,7 @@ func (s *Server) record(next http.Handler) http.Handler {
 		request := &telemetry.Request{
 			ID:        requestID(r.Header.Get("X-Request-Id")),
 			RemoteIP:  remoteIP(r.RemoteAddr),
-			UserAgent: cut(r.UserAgent(), 256),
+			UserAgent: cut(telemetry.Redact(r.UserAgent()), 256),
 		}
 		ctx := telemetry.WithRequest(r.Context(), request)
 		w.Header().Set("X-Request-Id", request.ID)
