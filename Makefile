@@ -54,7 +54,7 @@ generate: ## Write ent/db and graph/generated anew from the schemas
 	go tool gqlgen generate
 
 generate-check: generate ## Fail unless what is committed is what make generate writes
-	@test -z "$$(git status --porcelain -- ent/db graph | tee /dev/stderr)"
+	@test -z "$$(git status --porcelain -- ent/db graph/generated graph/model graph/schema.resolvers.go | tee /dev/stderr)"
 
 migration: postgres ## Write the next migration of both databases: make migration name=add_webhooks
 	go run ./ent/migrations/generate -name $(name)

@@ -16,7 +16,7 @@ const module = "github.com/keytag/keytag/"
 // Groups of packages that the table below speaks of.
 var (
 	// ground imports nothing of ours but other ground; which, stands in the table.
-	ground  = []string{"internal/catalogue", "internal/config", "internal/fault", "internal/lifecycle", "internal/page", "internal/principal", "internal/scope", "internal/secret", "internal/telemetry", "internal/typeid"}
+	ground  = []string{"internal/catalogue", "internal/change", "internal/config", "internal/fault", "internal/lifecycle", "internal/page", "internal/principal", "internal/scope", "internal/secret", "internal/telemetry", "internal/typeid"}
 	storage = []string{"ent/db/...", "internal/store"}
 )
 
@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"internal/config":    {},
 	"internal/telemetry": {},
 	"internal/web":       {},
+	"internal/change":    {},
 	"internal/catalogue": {"internal/scope"},
 	"internal/principal": {"internal/scope"},
 	"internal/fault":     {"internal/lifecycle", "internal/scope", "internal/secret"},
@@ -123,8 +124,18 @@ func TestImportsGoOneWay(t *testing.T) {
 // The server acts by itself, past the row rules, in these files and in no others.
 var systemFiles = []string{
 	"internal/directory/bootstrap.go", // the first start
-	"internal/keys/authenticate.go",   // who a presented key is
+	"internal/directory/operator.go",  // what the operator does on the database itself
+	"internal/directory/projects.go",  // keys that an environment has
+	"internal/directory/users.go",     // the viewer's own row; who else administers
 	"internal/keys/authority.go",      // a held key with what stands beside it
+	"internal/keys/heartbeat.go",      // downtime of all organizations
+	"internal/keys/judge.go",          // environments of a presented key's project
+	"internal/keys/policy.go",         // what binds a key, whoever changes it
+	"internal/keys/remove.go",         // a key that is hidden already
+	"internal/keys/revoke.go",         // a key whose reader it may end
+	"internal/keys/sweep.go",          // a changed policy on its way
+	"internal/keys/use.go",            // who a presented key is, and its use
+	"internal/keys/verify.go",         // the owner of a key that the caller sees
 	"internal/keys/replay.go",         // a key that the caller made, whatever it may see now
 	"internal/keys/rotate.go",         // the family and the project of a held key
 	"internal/keys/update.go",         // the project of a held key

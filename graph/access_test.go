@@ -146,6 +146,12 @@ func TestAKeyWithoutScopes(t *testing.T) {
 		var fields []string
 		for _, f := range schema.Types["ApiKey"].Fields {
 			switch {
+			case f.Directives.ForName("hasScope") != nil:
+				if a := s.ask(text, "{ viewerKey { "+f.Name+" { __typename } } }", nil); len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "auth.forbidden" {
+					t.Errorf("%s: %s", f.Name, a.text)
+				}
+			case f.Name == "can":
+				fields = append(fields, `can(scopes: ["a"]) { code }`)
 			case f.Name == "state":
 				fields = append(fields, `state(at: "2030-01-01T00:00:00Z") { status }`)
 			case schema.Types[f.Type.Name()].IsCompositeType():

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/graph/model"
+	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/page"
@@ -26,6 +27,20 @@ func projectConnection(found *directory.Projects, err error) (*model.ProjectConn
 		return nil, err
 	}
 	return &model.ProjectConnection{Connection: connection[*db.Project](found.Page, found.Cursor, found.Count)}, nil
+}
+
+func userConnection(found *directory.Users, err error) (*model.UserConnection, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &model.UserConnection{Connection: connection[*db.User](found.Page, found.Cursor, found.Count)}, nil
+}
+
+func eventConnection(found *audit.Events, err error) (*model.AuditEventConnection, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &model.AuditEventConnection{Connection: connection[*db.AuditEvent](found.Page, found.Cursor, found.Count)}, nil
 }
 
 // connection shapes a page of any list.

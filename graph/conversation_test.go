@@ -91,6 +91,9 @@ func converse(t *testing.T, s *site, file string) {
 			}
 			known[l[1]] = a.str(t, path...)
 		}
+		if a.status >= 500 {
+			t.Errorf("%s: %d %s", head, a.status, a.text)
+		}
 		var pretty bytes.Buffer
 		if err := json.Indent(&pretty, []byte(withoutRequestID(a.text)), "", "  "); err != nil {
 			t.Fatal(err)

@@ -19,6 +19,8 @@ import (
 // codeInternal marks a fault of ours; what it was stands in the log under the request id.
 const codeInternal = "internal"
 
+const codeProbe = "probe.not_allowed"
+
 // presenter maps every error outward, in one place: what a caller may know keeps its code, anything
 // else is logged and masked.
 func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
@@ -33,6 +35,7 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		}
 		var cannot *fault.Error
 		if errors.As(err, &cannot) {
+			deny(ctx, cannot.Code)
 			return present(path, cannot.Code, cannot.Message, cannot.Fields, cannot.At)
 		}
 		if list, _ := fault.Split(err); len(list) > 0 {
@@ -95,9 +98,9 @@ func statusOf(err *gqlerror.Error) int {
 	case "api_keys.invalid", "api_keys.expired", "api_keys.inactive", "api_keys.grace_ended",
 		"api_keys.revoked", "api_keys.suspended":
 		return http.StatusUnauthorized
-	case "auth.owner_disabled", "auth.owner_not_privileged":
+	case "auth.owner_disabled", "auth.owner_not_privileged", "auth.ip_not_allowed":
 		return http.StatusForbidden
-	case "auth.ambiguous":
+	case "auth.ambiguous", codeProbe:
 		return http.StatusBadRequest
 	case fault.CodeUnavailable:
 		return http.StatusServiceUnavailable

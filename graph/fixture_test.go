@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/keytag/keytag/graph"
+	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/auth"
 	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/keys"
@@ -57,13 +58,13 @@ func newSite(t testing.TB, st *store.Store) *site {
 	s := &site{t: t, store: st, now: start, log: &lockedBuffer{}}
 	log := telemetry.Logger(s.log, "debug", "json")
 	authority := keys.New(st, s.clock, log)
-	d := directory.New(st, s.clock)
+	d := directory.New(st, authority, s.clock)
 	if err := d.Bootstrap(t.Context(), func(k secret.Secret) error { s.admin = k.Reveal(); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	authenticator := &auth.Authenticator{Keys: authority, Log: log}
 	handler := graph.NewHandler(
-		&graph.Resolver{Keys: authority, Directory: d, Clock: s.clock, Version: "test"},
+		&graph.Resolver{Keys: authority, Directory: d, Trail: &audit.Trail{Store: st, Clock: s.clock}, Clock: s.clock, Version: "test"},
 		graph.Options{Authenticate: authenticator.Authenticate, Introspection: true, Log: log},
 	)
 	http := httptest.NewServer(server.New(server.Options{Logger: log, GraphQL: handler, Ready: nil}))
@@ -216,4 +217,13 @@ func (s *site) create(as string, input map[string]any) (id, text string) {
 func (s *site) project() string {
 	s.t.Helper()
 	return s.ask(s.admin, `{ viewerKey { project { id } } }`, nil).str(s.t, "viewerKey", "project", "id")
+}
+
+// with sets headers, given in pairs.
+func with(pairs ...string) func(http.Header) {
+	return func(h http.Header) {
+		for i := 0; i < len(pairs); i += 2 {
+			h.Set(pairs[i], pairs[i+1])
+		}
+	}
 }

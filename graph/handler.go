@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -16,6 +17,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/keytag/keytag/graph/generated"
+	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/httpgraphql"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/principal"
@@ -61,8 +63,10 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 	if o.Introspection {
 		server.Use(extension.Introspection{})
 	}
-	server.AroundOperations(onlyReplays)
+	server.AroundOperations(onlyLooks(present))
+	server.AroundOperations(onlyReplays(present))
 	server.AroundResponses(wholeReplays)
+	server.AroundResponses(recordDenials(r.Trail, o.Log))
 	return server
 }
 
@@ -78,14 +82,43 @@ func tellEnd(ctx context.Context, h http.Header) {
 	}
 }
 
-// onlyReplays holds a key that its own rotation ended to asking for the reply of that rotation.
-func onlyReplays(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	p := principal.From(ctx)
-	if p == nil || !p.ReplayOnly || isRotation(graphql.GetOperationContext(ctx)) {
-		return next(ctx)
+// onlyLooks holds a probe to asking who the caller is.
+func onlyLooks(present graphql.ErrorPresenterFunc) graphql.OperationMiddleware {
+	return func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+		p, operation := principal.From(ctx), graphql.GetOperationContext(ctx)
+		if p == nil || !p.Probe || operation.Operation.Operation == ast.Query && asksOnlyFor(operation, "Query", looks) {
+			return next(ctx)
+		}
+		return refuse(present(ctx, &fault.Error{Code: codeProbe, Message: "Keytag-Probe: 1 goes only with queries of viewer, viewerKey and serverInfo"}))
 	}
-	graphql.AddError(ctx, keys.ReplayOnlyRefusal(ctx))
-	return graphql.OneShot(&graphql.Response{Errors: graphql.GetErrors(ctx)})
+}
+
+// refuse answers an operation with an error instead of running it.
+func refuse(err *gqlerror.Error) graphql.ResponseHandler {
+	return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{err}})
+}
+
+var looks = []string{"viewer", "viewerKey", "serverInfo", "__typename"}
+
+// asksOnlyFor reports whether all root fields of the operation are among names.
+func asksOnlyFor(o *graphql.OperationContext, root string, names []string) bool {
+	for _, field := range graphql.CollectFields(o, o.Operation.SelectionSet, []string{root}) {
+		if !slices.Contains(names, field.Name) {
+			return false
+		}
+	}
+	return true
+}
+
+// onlyReplays holds a key that its own rotation ended to asking for the reply of that rotation.
+func onlyReplays(present graphql.ErrorPresenterFunc) graphql.OperationMiddleware {
+	return func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+		p := principal.From(ctx)
+		if p == nil || !p.ReplayOnly || isRotation(graphql.GetOperationContext(ctx)) {
+			return next(ctx)
+		}
+		return refuse(present(ctx, keys.ReplayOnlyRefusal(ctx)))
+	}
 }
 
 func isRotation(o *graphql.OperationContext) bool {
@@ -93,7 +126,7 @@ func isRotation(o *graphql.OperationContext) bool {
 		return false
 	}
 	fields := graphql.CollectFields(o, o.Operation.SelectionSet, []string{"Mutation"})
-	return len(fields) == 1 && (fields[0].Name == "rotateViewerKey" || fields[0].Name == "rotateApiKey")
+	return len(fields) == 1 && asksOnlyFor(o, "Mutation", []string{"rotateViewerKey", "rotateApiKey"})
 }
 
 // wholeReplays makes a refused replay a refused request.

@@ -22,6 +22,8 @@ func (r *Resolver) node(ctx context.Context, id string) (model.Node, error) {
 		return found(r.Directory.Project(ctx, id))
 	case typeid.Environment:
 		return found(r.Directory.Environment(ctx, id))
+	case typeid.AuditEvent:
+		return found(r.Trail.Event(ctx, id))
 	case typeid.APIKey:
 		return found(r.Keys.Key(ctx, id))
 	}

@@ -3,8 +3,10 @@
 package graph
 
 import (
+	"context"
 	"time"
 
+	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
@@ -14,10 +16,17 @@ import (
 type Resolver struct {
 	Keys      *keys.Authority
 	Directory *directory.Directory
+	Trail     *audit.Trail
 	Clock     func() time.Time
 	Version   string
 }
 
 // answer parts the outcome of a mutation into the user errors of its payload and an error of the
 // request.
-func answer(err error) ([]fault.UserError, error) { return fault.Split(err) }
+func answer(ctx context.Context, err error) ([]fault.UserError, error) {
+	userErrors, err := fault.Split(err)
+	for _, e := range userErrors {
+		deny(ctx, e.Describe().Code)
+	}
+	return userErrors, err
+}

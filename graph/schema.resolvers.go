@@ -2,10 +2,12 @@ package graph
 
 import (
 	"context"
+	"time"
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/graph/generated"
 	"github.com/keytag/keytag/graph/model"
+	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/page"
@@ -23,7 +25,10 @@ func (r *actorResolver) User(ctx context.Context, obj *keys.Actor) (*db.User, er
 
 // APIKey is the resolver for the apiKey field.
 func (r *actorResolver) APIKey(ctx context.Context, obj *keys.Actor) (*keys.View, error) {
-	return r.Keys.Related(ctx, obj.View(), nil, obj.KeyID)
+	if obj.KeyID == nil {
+		return nil, nil
+	}
+	return r.Keys.Key(ctx, *obj.KeyID)
 }
 
 // Owner is the resolver for the owner field.
@@ -76,6 +81,16 @@ func (r *apiKeyResolver) ReplacedBy(ctx context.Context, obj *keys.View) (*keys.
 	return r.Keys.Related(ctx, obj, obj.Edges.ReplacedBy, obj.ReplacedByID)
 }
 
+// AuditEvents is the resolver for the auditEvents field.
+func (r *apiKeyResolver) AuditEvents(ctx context.Context, obj *keys.View, first *int, after *string, last *int, before *string) (*model.AuditEventConnection, error) {
+	return eventConnection(r.Trail.Find(ctx, &audit.Filter{SubjectID: &obj.ID}, page.Args{First: first, After: after, Last: last, Before: before}))
+}
+
+// Can is the resolver for the can field.
+func (r *apiKeyResolver) Can(ctx context.Context, obj *keys.View, scopes []string, environmentID *string, at *time.Time) (*keys.Permission, error) {
+	return r.Keys.Can(ctx, obj, scopes, environmentID, at)
+}
+
 // TotalCount is the resolver for the totalCount field.
 func (r *apiKeyConnectionResolver) TotalCount(ctx context.Context, obj *model.APIKeyConnection) (int, error) {
 	n, _, err := total(ctx, obj.Connection)
@@ -86,6 +101,22 @@ func (r *apiKeyConnectionResolver) TotalCount(ctx context.Context, obj *model.AP
 func (r *apiKeyConnectionResolver) TotalCountIsEstimate(ctx context.Context, obj *model.APIKeyConnection) (bool, error) {
 	_, estimate, err := total(ctx, obj.Connection)
 	return estimate, err
+}
+
+// Actor is the resolver for the actor field.
+func (r *auditEventResolver) Actor(ctx context.Context, obj *db.AuditEvent) (*keys.Actor, error) {
+	return &keys.Actor{UserID: obj.ActorUserID, KeyID: obj.ActorKeyID}, nil
+}
+
+// Subject is the resolver for the subject field.
+func (r *auditEventResolver) Subject(ctx context.Context, obj *db.AuditEvent) (model.Node, error) {
+	return r.node(ctx, obj.SubjectID)
+}
+
+// TotalCount is the resolver for the totalCount field.
+func (r *auditEventConnectionResolver) TotalCount(ctx context.Context, obj *model.AuditEventConnection) (int, error) {
+	n, _, err := total(ctx, obj.Connection)
+	return n, err
 }
 
 // Project is the resolver for the project field.
@@ -107,69 +138,156 @@ func (r *environmentResolver) APIKeys(ctx context.Context, obj *db.Environment, 
 // CreateAPIKey is the resolver for the createApiKey field.
 func (r *mutationResolver) CreateAPIKey(ctx context.Context, input keys.CreateInput) (*model.CreateAPIKeyPayload, error) {
 	issued, err := r.Keys.Create(ctx, input)
-	userErrors, err := answer(err)
+	userErrors, err := answer(ctx, err)
 	return &model.CreateAPIKeyPayload{Issued: issued, UserErrors: userErrors}, err
 }
 
 // UpdateAPIKey is the resolver for the updateApiKey field.
 func (r *mutationResolver) UpdateAPIKey(ctx context.Context, input keys.UpdateInput) (*model.UpdateAPIKeyPayload, error) {
 	key, err := r.Keys.Update(ctx, input)
-	userErrors, err := answer(err)
+	userErrors, err := answer(ctx, err)
 	return &model.UpdateAPIKeyPayload{APIKey: key, UserErrors: userErrors}, err
+}
+
+// SuspendAPIKey is the resolver for the suspendApiKey field.
+func (r *mutationResolver) SuspendAPIKey(ctx context.Context, input keys.SuspendInput) (*model.SuspendAPIKeyPayload, error) {
+	key, err := r.Keys.Suspend(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.SuspendAPIKeyPayload{APIKey: key, UserErrors: userErrors}, err
+}
+
+// ResumeAPIKey is the resolver for the resumeApiKey field.
+func (r *mutationResolver) ResumeAPIKey(ctx context.Context, input keys.ResumeInput) (*model.ResumeAPIKeyPayload, error) {
+	key, err := r.Keys.Resume(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.ResumeAPIKeyPayload{APIKey: key, UserErrors: userErrors}, err
 }
 
 // RevokeAPIKey is the resolver for the revokeApiKey field.
 func (r *mutationResolver) RevokeAPIKey(ctx context.Context, input keys.RevokeInput) (*model.RevokeAPIKeyPayload, error) {
 	key, err := r.Keys.Revoke(ctx, input)
-	userErrors, err := answer(err)
+	userErrors, err := answer(ctx, err)
 	return &model.RevokeAPIKeyPayload{APIKey: key, UserErrors: userErrors}, err
+}
+
+// RemoveAPIKey is the resolver for the removeApiKey field.
+func (r *mutationResolver) RemoveAPIKey(ctx context.Context, input keys.RemoveInput) (*model.RemoveAPIKeyPayload, error) {
+	userErrors, err := answer(ctx, r.Keys.Remove(ctx, input))
+	if err != nil || len(userErrors) > 0 {
+		return &model.RemoveAPIKeyPayload{UserErrors: userErrors}, err
+	}
+	return &model.RemoveAPIKeyPayload{RemovedAPIKeyID: &input.ID, UserErrors: userErrors}, nil
 }
 
 // RotateAPIKey is the resolver for the rotateApiKey field.
 func (r *mutationResolver) RotateAPIKey(ctx context.Context, input keys.RotateInput) (*model.RotateAPIKeyPayload, error) {
 	rotated, err := r.Keys.Rotate(ctx, input)
-	userErrors, err := answer(err)
+	userErrors, err := answer(ctx, err)
 	return &model.RotateAPIKeyPayload{Rotated: rotated, UserErrors: userErrors}, err
 }
 
 // RotateViewerKey is the resolver for the rotateViewerKey field.
 func (r *mutationResolver) RotateViewerKey(ctx context.Context, input keys.RotateViewerInput) (*model.RotateAPIKeyPayload, error) {
 	rotated, err := r.Keys.RotateViewer(ctx, input)
-	userErrors, err := answer(err)
+	userErrors, err := answer(ctx, err)
 	return &model.RotateAPIKeyPayload{Rotated: rotated, UserErrors: userErrors}, err
 }
 
 // RevokeViewerKey is the resolver for the revokeViewerKey field.
 func (r *mutationResolver) RevokeViewerKey(ctx context.Context, input keys.RevokeViewerInput) (*model.RevokeAPIKeyPayload, error) {
 	key, err := r.Keys.RevokeViewer(ctx, input)
-	userErrors, err := answer(err)
+	userErrors, err := answer(ctx, err)
 	return &model.RevokeAPIKeyPayload{APIKey: key, UserErrors: userErrors}, err
+}
+
+// CompleteRotation is the resolver for the completeRotation field.
+func (r *mutationResolver) CompleteRotation(ctx context.Context, input keys.CompleteInput) (*model.CompleteRotationPayload, error) {
+	key, err := r.Keys.Complete(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.CompleteRotationPayload{APIKey: key, UserErrors: userErrors}, err
+}
+
+// VerifyAPIKey is the resolver for the verifyApiKey field.
+func (r *mutationResolver) VerifyAPIKey(ctx context.Context, input keys.VerifyInput) (*model.VerifyAPIKeyPayload, error) {
+	verified, err := r.Keys.Verify(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.VerifyAPIKeyPayload{Verification: verified, UserErrors: userErrors}, err
 }
 
 // CreateProject is the resolver for the createProject field.
 func (r *mutationResolver) CreateProject(ctx context.Context, input directory.CreateProjectInput) (*model.ProjectPayload, error) {
 	project, err := r.Directory.CreateProject(ctx, input)
-	userErrors, err := answer(err)
+	userErrors, err := answer(ctx, err)
+	return &model.ProjectPayload{Project: project, UserErrors: userErrors}, err
+}
+
+// UpdateProject is the resolver for the updateProject field.
+func (r *mutationResolver) UpdateProject(ctx context.Context, input directory.UpdateProjectInput) (*model.ProjectPayload, error) {
+	project, err := r.Directory.UpdateProject(ctx, input)
+	userErrors, err := answer(ctx, err)
 	return &model.ProjectPayload{Project: project, UserErrors: userErrors}, err
 }
 
 // CreateEnvironment is the resolver for the createEnvironment field.
 func (r *mutationResolver) CreateEnvironment(ctx context.Context, input directory.CreateEnvironmentInput) (*model.EnvironmentPayload, error) {
 	environment, err := r.Directory.CreateEnvironment(ctx, input)
-	userErrors, err := answer(err)
+	userErrors, err := answer(ctx, err)
 	return &model.EnvironmentPayload{Environment: environment, UserErrors: userErrors}, err
+}
+
+// DeleteEnvironment is the resolver for the deleteEnvironment field.
+func (r *mutationResolver) DeleteEnvironment(ctx context.Context, input directory.DeleteEnvironmentInput) (*model.DeleteEnvironmentPayload, error) {
+	userErrors, err := answer(ctx, r.Directory.DeleteEnvironment(ctx, input))
+	if err != nil || len(userErrors) > 0 {
+		return &model.DeleteEnvironmentPayload{UserErrors: userErrors}, err
+	}
+	return &model.DeleteEnvironmentPayload{DeletedEnvironmentID: &input.ID, UserErrors: userErrors}, nil
+}
+
+// UpdateViewer is the resolver for the updateViewer field.
+func (r *mutationResolver) UpdateViewer(ctx context.Context, input directory.UpdateViewerInput) (*model.UserPayload, error) {
+	user, err := r.Directory.UpdateViewer(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.UserPayload{User: user, UserErrors: userErrors}, err
 }
 
 // CreateUser is the resolver for the createUser field.
 func (r *mutationResolver) CreateUser(ctx context.Context, input directory.CreateUserInput) (*model.UserPayload, error) {
 	user, err := r.Directory.CreateUser(ctx, input)
-	userErrors, err := answer(err)
+	userErrors, err := answer(ctx, err)
 	return &model.UserPayload{User: user, UserErrors: userErrors}, err
+}
+
+// UpdateUser is the resolver for the updateUser field.
+func (r *mutationResolver) UpdateUser(ctx context.Context, input directory.UpdateUserInput) (*model.UserPayload, error) {
+	user, err := r.Directory.UpdateUser(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.UserPayload{User: user, UserErrors: userErrors}, err
+}
+
+// UpdateAPIKeyPolicy is the resolver for the updateApiKeyPolicy field.
+func (r *mutationResolver) UpdateAPIKeyPolicy(ctx context.Context, input directory.UpdatePolicyInput) (*model.APIKeyPolicyPayload, error) {
+	policy, err := r.Directory.UpdatePolicy(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.APIKeyPolicyPayload{APIKeyPolicy: policy, UserErrors: userErrors}, err
+}
+
+// Policy is the resolver for the policy field.
+func (r *organizationResolver) Policy(ctx context.Context, obj *db.Organization) (*directory.Policy, error) {
+	return r.Directory.PolicyOf(ctx, obj.ID, nil)
 }
 
 // Projects is the resolver for the projects field.
 func (r *organizationResolver) Projects(ctx context.Context, obj *db.Organization, first *int, after *string, last *int, before *string) (*model.ProjectConnection, error) {
 	return projectConnection(r.Directory.Projects(ctx, page.Args{First: first, After: after, Last: last, Before: before}))
+}
+
+// SetBy is the resolver for the setBy field.
+func (r *policySourceResolver) SetBy(ctx context.Context, obj *directory.PolicySource) (model.Node, error) {
+	if obj.Project != nil {
+		return obj.Project, nil
+	}
+	return obj.Organization, nil
 }
 
 // Organization is the resolver for the organization field.
@@ -180,6 +298,11 @@ func (r *projectResolver) Organization(ctx context.Context, obj *db.Project) (*d
 // Environments is the resolver for the environments field.
 func (r *projectResolver) Environments(ctx context.Context, obj *db.Project) ([]*db.Environment, error) {
 	return r.Directory.Environments(ctx, obj.ID)
+}
+
+// Policy is the resolver for the policy field.
+func (r *projectResolver) Policy(ctx context.Context, obj *db.Project) (*directory.Policy, error) {
+	return r.Directory.PolicyOf(ctx, obj.OrganizationID, obj)
 }
 
 // APIKeys is the resolver for the apiKeys field.
@@ -239,6 +362,11 @@ func (r *queryResolver) User(ctx context.Context, id string) (*db.User, error) {
 	return r.Directory.AskedUser(ctx, id)
 }
 
+// Users is the resolver for the users field.
+func (r *queryResolver) Users(ctx context.Context, query *string, first *int, after *string, last *int, before *string) (*model.UserConnection, error) {
+	return userConnection(r.Directory.Users(ctx, query, page.Args{First: first, After: after, Last: last, Before: before}))
+}
+
 // Organization is the resolver for the organization field.
 func (r *queryResolver) Organization(ctx context.Context) (*db.Organization, error) {
 	return r.Directory.Organization(ctx, principal.From(ctx).OrganizationID)
@@ -254,6 +382,11 @@ func (r *queryResolver) Projects(ctx context.Context, first *int, after *string,
 	return projectConnection(r.Directory.Projects(ctx, page.Args{First: first, After: after, Last: last, Before: before}))
 }
 
+// AuditEvents is the resolver for the auditEvents field.
+func (r *queryResolver) AuditEvents(ctx context.Context, filter *audit.Filter, first *int, after *string, last *int, before *string) (*model.AuditEventConnection, error) {
+	return eventConnection(r.Trail.Find(ctx, filter, page.Args{First: first, After: after, Last: last, Before: before}))
+}
+
 // ServerInfo is the resolver for the serverInfo field.
 func (r *queryResolver) ServerInfo(ctx context.Context) (*model.ServerInfo, error) {
 	return &model.ServerInfo{Version: r.Version, Now: r.Clock(), KeyPattern: secret.Pattern()}, nil
@@ -262,6 +395,23 @@ func (r *queryResolver) ServerInfo(ctx context.Context) (*model.ServerInfo, erro
 // Organization is the resolver for the organization field.
 func (r *userResolver) Organization(ctx context.Context, obj *db.User) (*db.Organization, error) {
 	return r.Directory.Organization(ctx, obj.OrganizationID)
+}
+
+// APIKeys is the resolver for the apiKeys field.
+func (r *userResolver) APIKeys(ctx context.Context, obj *db.User, relation keys.UserRelation, filter *keys.Filter, orderBy *keys.Order, first *int, after *string, last *int, before *string) (*model.APIKeyConnection, error) {
+	return keyConnection(r.Keys.Find(ctx, keys.Search{
+		Filter:  filter,
+		OrderBy: orderBy,
+		Page:    page.Args{First: first, After: after, Last: last, Before: before},
+		Within:  relation.Of(obj.ID),
+		With:    relations(ctx),
+	}))
+}
+
+// TotalCount is the resolver for the totalCount field.
+func (r *userConnectionResolver) TotalCount(ctx context.Context, obj *model.UserConnection) (int, error) {
+	n, _, err := total(ctx, obj.Connection)
+	return n, err
 }
 
 // Actor returns generated.ActorResolver implementation.
@@ -275,6 +425,14 @@ func (r *Resolver) ApiKeyConnection() generated.ApiKeyConnectionResolver {
 	return &apiKeyConnectionResolver{r}
 }
 
+// AuditEvent returns generated.AuditEventResolver implementation.
+func (r *Resolver) AuditEvent() generated.AuditEventResolver { return &auditEventResolver{r} }
+
+// AuditEventConnection returns generated.AuditEventConnectionResolver implementation.
+func (r *Resolver) AuditEventConnection() generated.AuditEventConnectionResolver {
+	return &auditEventConnectionResolver{r}
+}
+
 // Environment returns generated.EnvironmentResolver implementation.
 func (r *Resolver) Environment() generated.EnvironmentResolver { return &environmentResolver{r} }
 
@@ -283,6 +441,9 @@ func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResol
 
 // Organization returns generated.OrganizationResolver implementation.
 func (r *Resolver) Organization() generated.OrganizationResolver { return &organizationResolver{r} }
+
+// PolicySource returns generated.PolicySourceResolver implementation.
+func (r *Resolver) PolicySource() generated.PolicySourceResolver { return &policySourceResolver{r} }
 
 // Project returns generated.ProjectResolver implementation.
 func (r *Resolver) Project() generated.ProjectResolver { return &projectResolver{r} }
@@ -298,15 +459,24 @@ func (r *Resolver) Query() generated.QueryResolver { return &queryResolver{r} }
 // User returns generated.UserResolver implementation.
 func (r *Resolver) User() generated.UserResolver { return &userResolver{r} }
 
+// UserConnection returns generated.UserConnectionResolver implementation.
+func (r *Resolver) UserConnection() generated.UserConnectionResolver {
+	return &userConnectionResolver{r}
+}
+
 type (
-	actorResolver             struct{ *Resolver }
-	apiKeyResolver            struct{ *Resolver }
-	apiKeyConnectionResolver  struct{ *Resolver }
-	environmentResolver       struct{ *Resolver }
-	mutationResolver          struct{ *Resolver }
-	organizationResolver      struct{ *Resolver }
-	projectResolver           struct{ *Resolver }
-	projectConnectionResolver struct{ *Resolver }
-	queryResolver             struct{ *Resolver }
-	userResolver              struct{ *Resolver }
+	actorResolver                struct{ *Resolver }
+	apiKeyResolver               struct{ *Resolver }
+	apiKeyConnectionResolver     struct{ *Resolver }
+	auditEventResolver           struct{ *Resolver }
+	auditEventConnectionResolver struct{ *Resolver }
+	environmentResolver          struct{ *Resolver }
+	mutationResolver             struct{ *Resolver }
+	organizationResolver         struct{ *Resolver }
+	policySourceResolver         struct{ *Resolver }
+	projectResolver              struct{ *Resolver }
+	projectConnectionResolver    struct{ *Resolver }
+	queryResolver                struct{ *Resolver }
+	userResolver                 struct{ *Resolver }
+	userConnectionResolver       struct{ *Resolver }
 )

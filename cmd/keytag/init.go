@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,15 +14,12 @@ import (
 
 func (p *program) initCommand() *cobra.Command {
 	return p.configured("init", "Make the first organization and administrator, and print the key once", func(ctx context.Context) error {
-		s, err := p.open(ctx)
+		d, closeStore, err := p.directory(ctx)
 		if err != nil {
 			return err
 		}
-		defer s.Close()
-		if err := s.Migrate(ctx); err != nil {
-			return fmt.Errorf("migrate: %w", err)
-		}
-		key, err := p.bootstrap(ctx, directory.New(s, time.Now))
+		defer closeStore()
+		key, err := p.bootstrap(ctx, d)
 		if err != nil {
 			return err
 		}

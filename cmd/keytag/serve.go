@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/keytag/keytag/graph"
+	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/auth"
 	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/keys"
@@ -56,17 +58,25 @@ func (p *program) serve(ctx context.Context, migrate, printKey bool) error {
 		return err
 	}
 	defer listener.Close()
-	d := directory.New(s, time.Now)
+	authority := keys.New(s, time.Now, p.log)
+	d := directory.New(s, authority, time.Now)
 	if err := p.firstStart(ctx, d, p.baseURL(listener.Addr()), printKey || isTerminal(p.stdout)); err != nil {
 		return err
 	}
 	p.log.Info("listening", "address", listener.Addr().String(), "version", programVersion())
-	return p.server(s, d).Run(ctx, listener)
+	if err := authority.Start(ctx); err != nil {
+		return fmt.Errorf("make up for downtime: %w", err)
+	}
+	background, stop := context.WithCancel(ctx)
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	defer stop()
+	tasks.Go(func() { p.keepTime(background, authority) })
+	return p.server(s, authority, d).Run(ctx, listener)
 }
 
 // server wires the doors to the store.
-func (p *program) server(s *store.Store, d *directory.Directory) *server.Server {
-	authority := keys.New(s, time.Now, p.log)
+func (p *program) server(s *store.Store, authority *keys.Authority, d *directory.Directory) *server.Server {
 	authenticator := &auth.Authenticator{Keys: authority, Log: p.log}
 	var playground http.Handler
 	if p.config.Playground {
@@ -75,7 +85,7 @@ func (p *program) server(s *store.Store, d *directory.Directory) *server.Server 
 	return server.New(server.Options{
 		Logger: p.log,
 		GraphQL: graph.NewHandler(
-			&graph.Resolver{Keys: authority, Directory: d, Clock: time.Now, Version: programVersion()},
+			&graph.Resolver{Keys: authority, Directory: d, Trail: &audit.Trail{Store: s, Clock: time.Now}, Clock: time.Now, Version: programVersion()},
 			graph.Options{Authenticate: authenticator.Authenticate, Introspection: p.config.Introspection, Log: p.log},
 		),
 		Playground: playground,
@@ -90,6 +100,20 @@ func (p *program) server(s *store.Store, d *directory.Directory) *server.Server 
 			return "", nil
 		},
 	})
+}
+
+// keepTime tells that this replica lives, and finishes changes of policy that a stop interrupted.
+func (p *program) keepTime(ctx context.Context, authority *keys.Authority) {
+	for {
+		if err := errors.Join(authority.Beat(ctx), authority.ResumeSweeps(ctx)); err != nil && ctx.Err() == nil {
+			p.log.Warn("background", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(keys.BeatInterval):
+		}
+	}
 }
 
 // firstStart initialises an empty server, if there is a safe place to show the key.

@@ -90,6 +90,12 @@ func (_c *APIKeyCreate) SetScopes(v []string) *APIKeyCreate {
 	return _c
 }
 
+// SetAllowedIps sets the "allowed_ips" field.
+func (_c *APIKeyCreate) SetAllowedIps(v []string) *APIKeyCreate {
+	_c.mutation.SetAllowedIps(v)
+	return _c
+}
+
 // SetKeyPrefix sets the "key_prefix" field.
 func (_c *APIKeyCreate) SetKeyPrefix(v string) *APIKeyCreate {
 	_c.mutation.SetKeyPrefix(v)
@@ -154,6 +160,20 @@ func (_c *APIKeyCreate) SetUpdatedAt(v time.Time) *APIKeyCreate {
 	return _c
 }
 
+// SetAuthenticatedAt sets the "authenticated_at" field.
+func (_c *APIKeyCreate) SetAuthenticatedAt(v time.Time) *APIKeyCreate {
+	_c.mutation.SetAuthenticatedAt(v)
+	return _c
+}
+
+// SetNillableAuthenticatedAt sets the "authenticated_at" field if the given value is not nil.
+func (_c *APIKeyCreate) SetNillableAuthenticatedAt(v *time.Time) *APIKeyCreate {
+	if v != nil {
+		_c.SetAuthenticatedAt(*v)
+	}
+	return _c
+}
+
 // SetLastUsedAt sets the "last_used_at" field.
 func (_c *APIKeyCreate) SetLastUsedAt(v time.Time) *APIKeyCreate {
 	_c.mutation.SetLastUsedAt(v)
@@ -164,6 +184,20 @@ func (_c *APIKeyCreate) SetLastUsedAt(v time.Time) *APIKeyCreate {
 func (_c *APIKeyCreate) SetNillableLastUsedAt(v *time.Time) *APIKeyCreate {
 	if v != nil {
 		_c.SetLastUsedAt(*v)
+	}
+	return _c
+}
+
+// SetLastUsedIP sets the "last_used_ip" field.
+func (_c *APIKeyCreate) SetLastUsedIP(v string) *APIKeyCreate {
+	_c.mutation.SetLastUsedIP(v)
+	return _c
+}
+
+// SetNillableLastUsedIP sets the "last_used_ip" field if the given value is not nil.
+func (_c *APIKeyCreate) SetNillableLastUsedIP(v *string) *APIKeyCreate {
+	if v != nil {
+		_c.SetLastUsedIP(*v)
 	}
 	return _c
 }
@@ -238,6 +272,34 @@ func (_c *APIKeyCreate) SetNillableSuspendedAt(v *time.Time) *APIKeyCreate {
 	return _c
 }
 
+// SetSuspendedByAdmin sets the "suspended_by_admin" field.
+func (_c *APIKeyCreate) SetSuspendedByAdmin(v bool) *APIKeyCreate {
+	_c.mutation.SetSuspendedByAdmin(v)
+	return _c
+}
+
+// SetNillableSuspendedByAdmin sets the "suspended_by_admin" field if the given value is not nil.
+func (_c *APIKeyCreate) SetNillableSuspendedByAdmin(v *bool) *APIKeyCreate {
+	if v != nil {
+		_c.SetSuspendedByAdmin(*v)
+	}
+	return _c
+}
+
+// SetSuspensionNote sets the "suspension_note" field.
+func (_c *APIKeyCreate) SetSuspensionNote(v string) *APIKeyCreate {
+	_c.mutation.SetSuspensionNote(v)
+	return _c
+}
+
+// SetNillableSuspensionNote sets the "suspension_note" field if the given value is not nil.
+func (_c *APIKeyCreate) SetNillableSuspensionNote(v *string) *APIKeyCreate {
+	if v != nil {
+		_c.SetSuspensionNote(*v)
+	}
+	return _c
+}
+
 // SetRevokedAt sets the "revoked_at" field.
 func (_c *APIKeyCreate) SetRevokedAt(v time.Time) *APIKeyCreate {
 	_c.mutation.SetRevokedAt(v)
@@ -248,6 +310,20 @@ func (_c *APIKeyCreate) SetRevokedAt(v time.Time) *APIKeyCreate {
 func (_c *APIKeyCreate) SetNillableRevokedAt(v *time.Time) *APIKeyCreate {
 	if v != nil {
 		_c.SetRevokedAt(*v)
+	}
+	return _c
+}
+
+// SetRemovedAt sets the "removed_at" field.
+func (_c *APIKeyCreate) SetRemovedAt(v time.Time) *APIKeyCreate {
+	_c.mutation.SetRemovedAt(v)
+	return _c
+}
+
+// SetNillableRemovedAt sets the "removed_at" field if the given value is not nil.
+func (_c *APIKeyCreate) SetNillableRemovedAt(v *time.Time) *APIKeyCreate {
+	if v != nil {
+		_c.SetRemovedAt(*v)
 	}
 	return _c
 }
@@ -405,6 +481,9 @@ func (_c *APIKeyCreate) Mutation() *APIKeyMutation {
 
 // Save creates the APIKey in the database.
 func (_c *APIKeyCreate) Save(ctx context.Context) (*APIKey, error) {
+	if err := _c.defaults(); err != nil {
+		return nil, err
+	}
 	return withHooks(ctx, _c.sqlSave, _c.mutation, _c.hooks)
 }
 
@@ -428,6 +507,15 @@ func (_c *APIKeyCreate) ExecX(ctx context.Context) {
 	if err := _c.Exec(ctx); err != nil {
 		panic(err)
 	}
+}
+
+// defaults sets the default values of the builder before save.
+func (_c *APIKeyCreate) defaults() error {
+	if _, ok := _c.mutation.SuspendedByAdmin(); !ok {
+		v := apikey.DefaultSuspendedByAdmin
+		_c.mutation.SetSuspendedByAdmin(v)
+	}
+	return nil
 }
 
 // check runs all checks and user-defined validators on the builder.
@@ -475,6 +563,9 @@ func (_c *APIKeyCreate) check() error {
 	if _, ok := _c.mutation.Scopes(); !ok {
 		return &ValidationError{Name: "scopes", err: errors.New(`db: missing required field "APIKey.scopes"`)}
 	}
+	if _, ok := _c.mutation.AllowedIps(); !ok {
+		return &ValidationError{Name: "allowed_ips", err: errors.New(`db: missing required field "APIKey.allowed_ips"`)}
+	}
 	if _, ok := _c.mutation.KeyPrefix(); !ok {
 		return &ValidationError{Name: "key_prefix", err: errors.New(`db: missing required field "APIKey.key_prefix"`)}
 	}
@@ -507,6 +598,9 @@ func (_c *APIKeyCreate) check() error {
 	}
 	if _, ok := _c.mutation.UpdatedAt(); !ok {
 		return &ValidationError{Name: "updated_at", err: errors.New(`db: missing required field "APIKey.updated_at"`)}
+	}
+	if _, ok := _c.mutation.SuspendedByAdmin(); !ok {
+		return &ValidationError{Name: "suspended_by_admin", err: errors.New(`db: missing required field "APIKey.suspended_by_admin"`)}
 	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := apikey.IDValidator(v); err != nil {
@@ -572,6 +666,10 @@ func (_c *APIKeyCreate) createSpec() (*APIKey, *sqlgraph.CreateSpec) {
 		_spec.SetField(apikey.FieldScopes, field.TypeJSON, value)
 		_node.Scopes = value
 	}
+	if value, ok := _c.mutation.AllowedIps(); ok {
+		_spec.SetField(apikey.FieldAllowedIps, field.TypeJSON, value)
+		_node.AllowedIps = value
+	}
 	if value, ok := _c.mutation.KeyPrefix(); ok {
 		_spec.SetField(apikey.FieldKeyPrefix, field.TypeString, value)
 		_node.KeyPrefix = value
@@ -592,9 +690,17 @@ func (_c *APIKeyCreate) createSpec() (*APIKey, *sqlgraph.CreateSpec) {
 		_spec.SetField(apikey.FieldUpdatedAt, field.TypeTime, value)
 		_node.UpdatedAt = value
 	}
+	if value, ok := _c.mutation.AuthenticatedAt(); ok {
+		_spec.SetField(apikey.FieldAuthenticatedAt, field.TypeTime, value)
+		_node.AuthenticatedAt = &value
+	}
 	if value, ok := _c.mutation.LastUsedAt(); ok {
 		_spec.SetField(apikey.FieldLastUsedAt, field.TypeTime, value)
 		_node.LastUsedAt = &value
+	}
+	if value, ok := _c.mutation.LastUsedIP(); ok {
+		_spec.SetField(apikey.FieldLastUsedIP, field.TypeString, value)
+		_node.LastUsedIP = &value
 	}
 	if value, ok := _c.mutation.ExpiresAt(); ok {
 		_spec.SetField(apikey.FieldExpiresAt, field.TypeTime, value)
@@ -616,9 +722,21 @@ func (_c *APIKeyCreate) createSpec() (*APIKey, *sqlgraph.CreateSpec) {
 		_spec.SetField(apikey.FieldSuspendedAt, field.TypeTime, value)
 		_node.SuspendedAt = &value
 	}
+	if value, ok := _c.mutation.SuspendedByAdmin(); ok {
+		_spec.SetField(apikey.FieldSuspendedByAdmin, field.TypeBool, value)
+		_node.SuspendedByAdmin = value
+	}
+	if value, ok := _c.mutation.SuspensionNote(); ok {
+		_spec.SetField(apikey.FieldSuspensionNote, field.TypeString, value)
+		_node.SuspensionNote = &value
+	}
 	if value, ok := _c.mutation.RevokedAt(); ok {
 		_spec.SetField(apikey.FieldRevokedAt, field.TypeTime, value)
 		_node.RevokedAt = &value
+	}
+	if value, ok := _c.mutation.RemovedAt(); ok {
+		_spec.SetField(apikey.FieldRemovedAt, field.TypeTime, value)
+		_node.RemovedAt = &value
 	}
 	if value, ok := _c.mutation.EffectiveExpiresAt(); ok {
 		_spec.SetField(apikey.FieldEffectiveExpiresAt, field.TypeTime, value)
@@ -829,6 +947,7 @@ func (_c *APIKeyCreateBulk) Save(ctx context.Context) ([]*APIKey, error) {
 	for i := range _c.builders {
 		func(i int, root context.Context) {
 			builder := _c.builders[i]
+			builder.defaults()
 			var mut Mutator = MutateFunc(func(ctx context.Context, m Mutation) (Value, error) {
 				mutation, ok := m.(*APIKeyMutation)
 				if !ok {

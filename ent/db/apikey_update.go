@@ -71,6 +71,18 @@ func (_u *APIKeyUpdate) AppendScopes(v []string) *APIKeyUpdate {
 	return _u
 }
 
+// SetAllowedIps sets the "allowed_ips" field.
+func (_u *APIKeyUpdate) SetAllowedIps(v []string) *APIKeyUpdate {
+	_u.mutation.SetAllowedIps(v)
+	return _u
+}
+
+// AppendAllowedIps appends value to the "allowed_ips" field.
+func (_u *APIKeyUpdate) AppendAllowedIps(v []string) *APIKeyUpdate {
+	_u.mutation.AppendAllowedIps(v)
+	return _u
+}
+
 // SetDigest sets the "digest" field.
 func (_u *APIKeyUpdate) SetDigest(v []byte) *APIKeyUpdate {
 	_u.mutation.SetDigest(v)
@@ -111,6 +123,26 @@ func (_u *APIKeyUpdate) SetNillableUpdatedAt(v *time.Time) *APIKeyUpdate {
 	return _u
 }
 
+// SetAuthenticatedAt sets the "authenticated_at" field.
+func (_u *APIKeyUpdate) SetAuthenticatedAt(v time.Time) *APIKeyUpdate {
+	_u.mutation.SetAuthenticatedAt(v)
+	return _u
+}
+
+// SetNillableAuthenticatedAt sets the "authenticated_at" field if the given value is not nil.
+func (_u *APIKeyUpdate) SetNillableAuthenticatedAt(v *time.Time) *APIKeyUpdate {
+	if v != nil {
+		_u.SetAuthenticatedAt(*v)
+	}
+	return _u
+}
+
+// ClearAuthenticatedAt clears the value of the "authenticated_at" field.
+func (_u *APIKeyUpdate) ClearAuthenticatedAt() *APIKeyUpdate {
+	_u.mutation.ClearAuthenticatedAt()
+	return _u
+}
+
 // SetLastUsedAt sets the "last_used_at" field.
 func (_u *APIKeyUpdate) SetLastUsedAt(v time.Time) *APIKeyUpdate {
 	_u.mutation.SetLastUsedAt(v)
@@ -128,6 +160,26 @@ func (_u *APIKeyUpdate) SetNillableLastUsedAt(v *time.Time) *APIKeyUpdate {
 // ClearLastUsedAt clears the value of the "last_used_at" field.
 func (_u *APIKeyUpdate) ClearLastUsedAt() *APIKeyUpdate {
 	_u.mutation.ClearLastUsedAt()
+	return _u
+}
+
+// SetLastUsedIP sets the "last_used_ip" field.
+func (_u *APIKeyUpdate) SetLastUsedIP(v string) *APIKeyUpdate {
+	_u.mutation.SetLastUsedIP(v)
+	return _u
+}
+
+// SetNillableLastUsedIP sets the "last_used_ip" field if the given value is not nil.
+func (_u *APIKeyUpdate) SetNillableLastUsedIP(v *string) *APIKeyUpdate {
+	if v != nil {
+		_u.SetLastUsedIP(*v)
+	}
+	return _u
+}
+
+// ClearLastUsedIP clears the value of the "last_used_ip" field.
+func (_u *APIKeyUpdate) ClearLastUsedIP() *APIKeyUpdate {
+	_u.mutation.ClearLastUsedIP()
 	return _u
 }
 
@@ -231,6 +283,40 @@ func (_u *APIKeyUpdate) ClearSuspendedAt() *APIKeyUpdate {
 	return _u
 }
 
+// SetSuspendedByAdmin sets the "suspended_by_admin" field.
+func (_u *APIKeyUpdate) SetSuspendedByAdmin(v bool) *APIKeyUpdate {
+	_u.mutation.SetSuspendedByAdmin(v)
+	return _u
+}
+
+// SetNillableSuspendedByAdmin sets the "suspended_by_admin" field if the given value is not nil.
+func (_u *APIKeyUpdate) SetNillableSuspendedByAdmin(v *bool) *APIKeyUpdate {
+	if v != nil {
+		_u.SetSuspendedByAdmin(*v)
+	}
+	return _u
+}
+
+// SetSuspensionNote sets the "suspension_note" field.
+func (_u *APIKeyUpdate) SetSuspensionNote(v string) *APIKeyUpdate {
+	_u.mutation.SetSuspensionNote(v)
+	return _u
+}
+
+// SetNillableSuspensionNote sets the "suspension_note" field if the given value is not nil.
+func (_u *APIKeyUpdate) SetNillableSuspensionNote(v *string) *APIKeyUpdate {
+	if v != nil {
+		_u.SetSuspensionNote(*v)
+	}
+	return _u
+}
+
+// ClearSuspensionNote clears the value of the "suspension_note" field.
+func (_u *APIKeyUpdate) ClearSuspensionNote() *APIKeyUpdate {
+	_u.mutation.ClearSuspensionNote()
+	return _u
+}
+
 // SetRevokedAt sets the "revoked_at" field.
 func (_u *APIKeyUpdate) SetRevokedAt(v time.Time) *APIKeyUpdate {
 	_u.mutation.SetRevokedAt(v)
@@ -248,6 +334,26 @@ func (_u *APIKeyUpdate) SetNillableRevokedAt(v *time.Time) *APIKeyUpdate {
 // ClearRevokedAt clears the value of the "revoked_at" field.
 func (_u *APIKeyUpdate) ClearRevokedAt() *APIKeyUpdate {
 	_u.mutation.ClearRevokedAt()
+	return _u
+}
+
+// SetRemovedAt sets the "removed_at" field.
+func (_u *APIKeyUpdate) SetRemovedAt(v time.Time) *APIKeyUpdate {
+	_u.mutation.SetRemovedAt(v)
+	return _u
+}
+
+// SetNillableRemovedAt sets the "removed_at" field if the given value is not nil.
+func (_u *APIKeyUpdate) SetNillableRemovedAt(v *time.Time) *APIKeyUpdate {
+	if v != nil {
+		_u.SetRemovedAt(*v)
+	}
+	return _u
+}
+
+// ClearRemovedAt clears the value of the "removed_at" field.
+func (_u *APIKeyUpdate) ClearRemovedAt() *APIKeyUpdate {
+	_u.mutation.ClearRemovedAt()
 	return _u
 }
 
@@ -505,17 +611,37 @@ func (_u *APIKeyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			sqljson.Append(u, apikey.FieldScopes, value)
 		})
 	}
+	if value, ok := _u.mutation.AllowedIps(); ok {
+		_spec.SetField(apikey.FieldAllowedIps, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedAllowedIps(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, apikey.FieldAllowedIps, value)
+		})
+	}
 	if value, ok := _u.mutation.Digest(); ok {
 		_spec.SetField(apikey.FieldDigest, field.TypeBytes, value)
 	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(apikey.FieldUpdatedAt, field.TypeTime, value)
 	}
+	if value, ok := _u.mutation.AuthenticatedAt(); ok {
+		_spec.SetField(apikey.FieldAuthenticatedAt, field.TypeTime, value)
+	}
+	if _u.mutation.AuthenticatedAtCleared() {
+		_spec.ClearField(apikey.FieldAuthenticatedAt, field.TypeTime)
+	}
 	if value, ok := _u.mutation.LastUsedAt(); ok {
 		_spec.SetField(apikey.FieldLastUsedAt, field.TypeTime, value)
 	}
 	if _u.mutation.LastUsedAtCleared() {
 		_spec.ClearField(apikey.FieldLastUsedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.LastUsedIP(); ok {
+		_spec.SetField(apikey.FieldLastUsedIP, field.TypeString, value)
+	}
+	if _u.mutation.LastUsedIPCleared() {
+		_spec.ClearField(apikey.FieldLastUsedIP, field.TypeString)
 	}
 	if value, ok := _u.mutation.ExpiresAt(); ok {
 		_spec.SetField(apikey.FieldExpiresAt, field.TypeTime, value)
@@ -547,11 +673,26 @@ func (_u *APIKeyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.SuspendedAtCleared() {
 		_spec.ClearField(apikey.FieldSuspendedAt, field.TypeTime)
 	}
+	if value, ok := _u.mutation.SuspendedByAdmin(); ok {
+		_spec.SetField(apikey.FieldSuspendedByAdmin, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.SuspensionNote(); ok {
+		_spec.SetField(apikey.FieldSuspensionNote, field.TypeString, value)
+	}
+	if _u.mutation.SuspensionNoteCleared() {
+		_spec.ClearField(apikey.FieldSuspensionNote, field.TypeString)
+	}
 	if value, ok := _u.mutation.RevokedAt(); ok {
 		_spec.SetField(apikey.FieldRevokedAt, field.TypeTime, value)
 	}
 	if _u.mutation.RevokedAtCleared() {
 		_spec.ClearField(apikey.FieldRevokedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.RemovedAt(); ok {
+		_spec.SetField(apikey.FieldRemovedAt, field.TypeTime, value)
+	}
+	if _u.mutation.RemovedAtCleared() {
+		_spec.ClearField(apikey.FieldRemovedAt, field.TypeTime)
 	}
 	if _u.mutation.EffectiveExpiresAtCleared() {
 		_spec.ClearField(apikey.FieldEffectiveExpiresAt, field.TypeTime)
@@ -761,6 +902,18 @@ func (_u *APIKeyUpdateOne) AppendScopes(v []string) *APIKeyUpdateOne {
 	return _u
 }
 
+// SetAllowedIps sets the "allowed_ips" field.
+func (_u *APIKeyUpdateOne) SetAllowedIps(v []string) *APIKeyUpdateOne {
+	_u.mutation.SetAllowedIps(v)
+	return _u
+}
+
+// AppendAllowedIps appends value to the "allowed_ips" field.
+func (_u *APIKeyUpdateOne) AppendAllowedIps(v []string) *APIKeyUpdateOne {
+	_u.mutation.AppendAllowedIps(v)
+	return _u
+}
+
 // SetDigest sets the "digest" field.
 func (_u *APIKeyUpdateOne) SetDigest(v []byte) *APIKeyUpdateOne {
 	_u.mutation.SetDigest(v)
@@ -801,6 +954,26 @@ func (_u *APIKeyUpdateOne) SetNillableUpdatedAt(v *time.Time) *APIKeyUpdateOne {
 	return _u
 }
 
+// SetAuthenticatedAt sets the "authenticated_at" field.
+func (_u *APIKeyUpdateOne) SetAuthenticatedAt(v time.Time) *APIKeyUpdateOne {
+	_u.mutation.SetAuthenticatedAt(v)
+	return _u
+}
+
+// SetNillableAuthenticatedAt sets the "authenticated_at" field if the given value is not nil.
+func (_u *APIKeyUpdateOne) SetNillableAuthenticatedAt(v *time.Time) *APIKeyUpdateOne {
+	if v != nil {
+		_u.SetAuthenticatedAt(*v)
+	}
+	return _u
+}
+
+// ClearAuthenticatedAt clears the value of the "authenticated_at" field.
+func (_u *APIKeyUpdateOne) ClearAuthenticatedAt() *APIKeyUpdateOne {
+	_u.mutation.ClearAuthenticatedAt()
+	return _u
+}
+
 // SetLastUsedAt sets the "last_used_at" field.
 func (_u *APIKeyUpdateOne) SetLastUsedAt(v time.Time) *APIKeyUpdateOne {
 	_u.mutation.SetLastUsedAt(v)
@@ -818,6 +991,26 @@ func (_u *APIKeyUpdateOne) SetNillableLastUsedAt(v *time.Time) *APIKeyUpdateOne 
 // ClearLastUsedAt clears the value of the "last_used_at" field.
 func (_u *APIKeyUpdateOne) ClearLastUsedAt() *APIKeyUpdateOne {
 	_u.mutation.ClearLastUsedAt()
+	return _u
+}
+
+// SetLastUsedIP sets the "last_used_ip" field.
+func (_u *APIKeyUpdateOne) SetLastUsedIP(v string) *APIKeyUpdateOne {
+	_u.mutation.SetLastUsedIP(v)
+	return _u
+}
+
+// SetNillableLastUsedIP sets the "last_used_ip" field if the given value is not nil.
+func (_u *APIKeyUpdateOne) SetNillableLastUsedIP(v *string) *APIKeyUpdateOne {
+	if v != nil {
+		_u.SetLastUsedIP(*v)
+	}
+	return _u
+}
+
+// ClearLastUsedIP clears the value of the "last_used_ip" field.
+func (_u *APIKeyUpdateOne) ClearLastUsedIP() *APIKeyUpdateOne {
+	_u.mutation.ClearLastUsedIP()
 	return _u
 }
 
@@ -921,6 +1114,40 @@ func (_u *APIKeyUpdateOne) ClearSuspendedAt() *APIKeyUpdateOne {
 	return _u
 }
 
+// SetSuspendedByAdmin sets the "suspended_by_admin" field.
+func (_u *APIKeyUpdateOne) SetSuspendedByAdmin(v bool) *APIKeyUpdateOne {
+	_u.mutation.SetSuspendedByAdmin(v)
+	return _u
+}
+
+// SetNillableSuspendedByAdmin sets the "suspended_by_admin" field if the given value is not nil.
+func (_u *APIKeyUpdateOne) SetNillableSuspendedByAdmin(v *bool) *APIKeyUpdateOne {
+	if v != nil {
+		_u.SetSuspendedByAdmin(*v)
+	}
+	return _u
+}
+
+// SetSuspensionNote sets the "suspension_note" field.
+func (_u *APIKeyUpdateOne) SetSuspensionNote(v string) *APIKeyUpdateOne {
+	_u.mutation.SetSuspensionNote(v)
+	return _u
+}
+
+// SetNillableSuspensionNote sets the "suspension_note" field if the given value is not nil.
+func (_u *APIKeyUpdateOne) SetNillableSuspensionNote(v *string) *APIKeyUpdateOne {
+	if v != nil {
+		_u.SetSuspensionNote(*v)
+	}
+	return _u
+}
+
+// ClearSuspensionNote clears the value of the "suspension_note" field.
+func (_u *APIKeyUpdateOne) ClearSuspensionNote() *APIKeyUpdateOne {
+	_u.mutation.ClearSuspensionNote()
+	return _u
+}
+
 // SetRevokedAt sets the "revoked_at" field.
 func (_u *APIKeyUpdateOne) SetRevokedAt(v time.Time) *APIKeyUpdateOne {
 	_u.mutation.SetRevokedAt(v)
@@ -938,6 +1165,26 @@ func (_u *APIKeyUpdateOne) SetNillableRevokedAt(v *time.Time) *APIKeyUpdateOne {
 // ClearRevokedAt clears the value of the "revoked_at" field.
 func (_u *APIKeyUpdateOne) ClearRevokedAt() *APIKeyUpdateOne {
 	_u.mutation.ClearRevokedAt()
+	return _u
+}
+
+// SetRemovedAt sets the "removed_at" field.
+func (_u *APIKeyUpdateOne) SetRemovedAt(v time.Time) *APIKeyUpdateOne {
+	_u.mutation.SetRemovedAt(v)
+	return _u
+}
+
+// SetNillableRemovedAt sets the "removed_at" field if the given value is not nil.
+func (_u *APIKeyUpdateOne) SetNillableRemovedAt(v *time.Time) *APIKeyUpdateOne {
+	if v != nil {
+		_u.SetRemovedAt(*v)
+	}
+	return _u
+}
+
+// ClearRemovedAt clears the value of the "removed_at" field.
+func (_u *APIKeyUpdateOne) ClearRemovedAt() *APIKeyUpdateOne {
+	_u.mutation.ClearRemovedAt()
 	return _u
 }
 
@@ -1225,17 +1472,37 @@ func (_u *APIKeyUpdateOne) sqlSave(ctx context.Context) (_node *APIKey, err erro
 			sqljson.Append(u, apikey.FieldScopes, value)
 		})
 	}
+	if value, ok := _u.mutation.AllowedIps(); ok {
+		_spec.SetField(apikey.FieldAllowedIps, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedAllowedIps(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, apikey.FieldAllowedIps, value)
+		})
+	}
 	if value, ok := _u.mutation.Digest(); ok {
 		_spec.SetField(apikey.FieldDigest, field.TypeBytes, value)
 	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(apikey.FieldUpdatedAt, field.TypeTime, value)
 	}
+	if value, ok := _u.mutation.AuthenticatedAt(); ok {
+		_spec.SetField(apikey.FieldAuthenticatedAt, field.TypeTime, value)
+	}
+	if _u.mutation.AuthenticatedAtCleared() {
+		_spec.ClearField(apikey.FieldAuthenticatedAt, field.TypeTime)
+	}
 	if value, ok := _u.mutation.LastUsedAt(); ok {
 		_spec.SetField(apikey.FieldLastUsedAt, field.TypeTime, value)
 	}
 	if _u.mutation.LastUsedAtCleared() {
 		_spec.ClearField(apikey.FieldLastUsedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.LastUsedIP(); ok {
+		_spec.SetField(apikey.FieldLastUsedIP, field.TypeString, value)
+	}
+	if _u.mutation.LastUsedIPCleared() {
+		_spec.ClearField(apikey.FieldLastUsedIP, field.TypeString)
 	}
 	if value, ok := _u.mutation.ExpiresAt(); ok {
 		_spec.SetField(apikey.FieldExpiresAt, field.TypeTime, value)
@@ -1267,11 +1534,26 @@ func (_u *APIKeyUpdateOne) sqlSave(ctx context.Context) (_node *APIKey, err erro
 	if _u.mutation.SuspendedAtCleared() {
 		_spec.ClearField(apikey.FieldSuspendedAt, field.TypeTime)
 	}
+	if value, ok := _u.mutation.SuspendedByAdmin(); ok {
+		_spec.SetField(apikey.FieldSuspendedByAdmin, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.SuspensionNote(); ok {
+		_spec.SetField(apikey.FieldSuspensionNote, field.TypeString, value)
+	}
+	if _u.mutation.SuspensionNoteCleared() {
+		_spec.ClearField(apikey.FieldSuspensionNote, field.TypeString)
+	}
 	if value, ok := _u.mutation.RevokedAt(); ok {
 		_spec.SetField(apikey.FieldRevokedAt, field.TypeTime, value)
 	}
 	if _u.mutation.RevokedAtCleared() {
 		_spec.ClearField(apikey.FieldRevokedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.RemovedAt(); ok {
+		_spec.SetField(apikey.FieldRemovedAt, field.TypeTime, value)
+	}
+	if _u.mutation.RemovedAtCleared() {
+		_spec.ClearField(apikey.FieldRemovedAt, field.TypeTime)
 	}
 	if _u.mutation.EffectiveExpiresAtCleared() {
 		_spec.ClearField(apikey.FieldEffectiveExpiresAt, field.TypeTime)

@@ -3,6 +3,7 @@
 package db
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"github.com/keytag/keytag/ent/db/auditevent"
+	"github.com/keytag/keytag/internal/change"
 )
 
 // AuditEvent is the model entity for the AuditEvent schema.
@@ -37,6 +39,8 @@ type AuditEvent struct {
 	UserAgent *string `json:"user_agent,omitempty"`
 	// RequestID holds the value of the "request_id" field.
 	RequestID *string `json:"request_id,omitempty"`
+	// Changes holds the value of the "changes" field.
+	Changes []change.Field `json:"changes,omitempty"`
 	// Reason holds the value of the "reason" field.
 	Reason       *string `json:"reason,omitempty"`
 	selectValues sql.SelectValues
@@ -47,6 +51,8 @@ func (*AuditEvent) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case auditevent.FieldChanges:
+			values[i] = new([]byte)
 		case auditevent.FieldID, auditevent.FieldOrganizationID, auditevent.FieldAction, auditevent.FieldActorUserID, auditevent.FieldActorKeyID, auditevent.FieldSubjectID, auditevent.FieldOwnerID, auditevent.FieldIP, auditevent.FieldUserAgent, auditevent.FieldRequestID, auditevent.FieldReason:
 			values[i] = new(sql.NullString)
 		case auditevent.FieldAt:
@@ -138,6 +144,14 @@ func (_m *AuditEvent) assignValues(columns []string, values []any) error {
 				_m.RequestID = new(string)
 				*_m.RequestID = value.String
 			}
+		case auditevent.FieldChanges:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field changes", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Changes); err != nil {
+					return fmt.Errorf("unmarshal field changes: %w", err)
+				}
+			}
 		case auditevent.FieldReason:
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field reason", values[i])
@@ -222,6 +236,9 @@ func (_m *AuditEvent) String() string {
 		builder.WriteString("request_id=")
 		builder.WriteString(*v)
 	}
+	builder.WriteString(", ")
+	builder.WriteString("changes=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Changes))
 	builder.WriteString(", ")
 	if v := _m.Reason; v != nil {
 		builder.WriteString("reason=")

@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/keytag/keytag/ent/db/auditevent"
+	"github.com/keytag/keytag/internal/change"
 )
 
 // AuditEventCreate is the builder for creating a AuditEvent entity.
@@ -125,6 +126,12 @@ func (_c *AuditEventCreate) SetNillableRequestID(v *string) *AuditEventCreate {
 	if v != nil {
 		_c.SetRequestID(*v)
 	}
+	return _c
+}
+
+// SetChanges sets the "changes" field.
+func (_c *AuditEventCreate) SetChanges(v []change.Field) *AuditEventCreate {
+	_c.mutation.SetChanges(v)
 	return _c
 }
 
@@ -288,6 +295,10 @@ func (_c *AuditEventCreate) createSpec() (*AuditEvent, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.RequestID(); ok {
 		_spec.SetField(auditevent.FieldRequestID, field.TypeString, value)
 		_node.RequestID = &value
+	}
+	if value, ok := _c.mutation.Changes(); ok {
+		_spec.SetField(auditevent.FieldChanges, field.TypeJSON, value)
+		_node.Changes = value
 	}
 	if value, ok := _c.mutation.Reason(); ok {
 		_spec.SetField(auditevent.FieldReason, field.TypeString, value)

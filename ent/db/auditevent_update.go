@@ -93,6 +93,9 @@ func (_u *AuditEventUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	if _u.mutation.RequestIDCleared() {
 		_spec.ClearField(auditevent.FieldRequestID, field.TypeString)
 	}
+	if _u.mutation.ChangesCleared() {
+		_spec.ClearField(auditevent.FieldChanges, field.TypeJSON)
+	}
 	if _u.mutation.ReasonCleared() {
 		_spec.ClearField(auditevent.FieldReason, field.TypeString)
 	}
@@ -212,6 +215,9 @@ func (_u *AuditEventUpdateOne) sqlSave(ctx context.Context) (_node *AuditEvent, 
 	}
 	if _u.mutation.RequestIDCleared() {
 		_spec.ClearField(auditevent.FieldRequestID, field.TypeString)
+	}
+	if _u.mutation.ChangesCleared() {
+		_spec.ClearField(auditevent.FieldChanges, field.TypeJSON)
 	}
 	if _u.mutation.ReasonCleared() {
 		_spec.ClearField(auditevent.FieldReason, field.TypeString)

@@ -18,10 +18,12 @@ import (
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/auditevent"
 	"github.com/keytag/keytag/ent/db/environment"
+	"github.com/keytag/keytag/ent/db/heartbeat"
 	"github.com/keytag/keytag/ent/db/idempotentrequest"
 	"github.com/keytag/keytag/ent/db/keyfamily"
 	"github.com/keytag/keytag/ent/db/keyscope"
 	"github.com/keytag/keytag/ent/db/organization"
+	"github.com/keytag/keytag/ent/db/policysweep"
 	"github.com/keytag/keytag/ent/db/project"
 	"github.com/keytag/keytag/ent/db/user"
 
@@ -39,6 +41,8 @@ type Client struct {
 	AuditEvent *AuditEventClient
 	// Environment is the client for interacting with the Environment builders.
 	Environment *EnvironmentClient
+	// Heartbeat is the client for interacting with the Heartbeat builders.
+	Heartbeat *HeartbeatClient
 	// IdempotentRequest is the client for interacting with the IdempotentRequest builders.
 	IdempotentRequest *IdempotentRequestClient
 	// KeyFamily is the client for interacting with the KeyFamily builders.
@@ -47,6 +51,8 @@ type Client struct {
 	KeyScope *KeyScopeClient
 	// Organization is the client for interacting with the Organization builders.
 	Organization *OrganizationClient
+	// PolicySweep is the client for interacting with the PolicySweep builders.
+	PolicySweep *PolicySweepClient
 	// Project is the client for interacting with the Project builders.
 	Project *ProjectClient
 	// User is the client for interacting with the User builders.
@@ -65,10 +71,12 @@ func (c *Client) init() {
 	c.APIKey = NewAPIKeyClient(c.config)
 	c.AuditEvent = NewAuditEventClient(c.config)
 	c.Environment = NewEnvironmentClient(c.config)
+	c.Heartbeat = NewHeartbeatClient(c.config)
 	c.IdempotentRequest = NewIdempotentRequestClient(c.config)
 	c.KeyFamily = NewKeyFamilyClient(c.config)
 	c.KeyScope = NewKeyScopeClient(c.config)
 	c.Organization = NewOrganizationClient(c.config)
+	c.PolicySweep = NewPolicySweepClient(c.config)
 	c.Project = NewProjectClient(c.config)
 	c.User = NewUserClient(c.config)
 }
@@ -166,10 +174,12 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		APIKey:            NewAPIKeyClient(cfg),
 		AuditEvent:        NewAuditEventClient(cfg),
 		Environment:       NewEnvironmentClient(cfg),
+		Heartbeat:         NewHeartbeatClient(cfg),
 		IdempotentRequest: NewIdempotentRequestClient(cfg),
 		KeyFamily:         NewKeyFamilyClient(cfg),
 		KeyScope:          NewKeyScopeClient(cfg),
 		Organization:      NewOrganizationClient(cfg),
+		PolicySweep:       NewPolicySweepClient(cfg),
 		Project:           NewProjectClient(cfg),
 		User:              NewUserClient(cfg),
 	}, nil
@@ -194,10 +204,12 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		APIKey:            NewAPIKeyClient(cfg),
 		AuditEvent:        NewAuditEventClient(cfg),
 		Environment:       NewEnvironmentClient(cfg),
+		Heartbeat:         NewHeartbeatClient(cfg),
 		IdempotentRequest: NewIdempotentRequestClient(cfg),
 		KeyFamily:         NewKeyFamilyClient(cfg),
 		KeyScope:          NewKeyScopeClient(cfg),
 		Organization:      NewOrganizationClient(cfg),
+		PolicySweep:       NewPolicySweepClient(cfg),
 		Project:           NewProjectClient(cfg),
 		User:              NewUserClient(cfg),
 	}, nil
@@ -229,8 +241,8 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.APIKey, c.AuditEvent, c.Environment, c.IdempotentRequest, c.KeyFamily,
-		c.KeyScope, c.Organization, c.Project, c.User,
+		c.APIKey, c.AuditEvent, c.Environment, c.Heartbeat, c.IdempotentRequest,
+		c.KeyFamily, c.KeyScope, c.Organization, c.PolicySweep, c.Project, c.User,
 	} {
 		n.Use(hooks...)
 	}
@@ -240,8 +252,8 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.APIKey, c.AuditEvent, c.Environment, c.IdempotentRequest, c.KeyFamily,
-		c.KeyScope, c.Organization, c.Project, c.User,
+		c.APIKey, c.AuditEvent, c.Environment, c.Heartbeat, c.IdempotentRequest,
+		c.KeyFamily, c.KeyScope, c.Organization, c.PolicySweep, c.Project, c.User,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -256,6 +268,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.AuditEvent.mutate(ctx, m)
 	case *EnvironmentMutation:
 		return c.Environment.mutate(ctx, m)
+	case *HeartbeatMutation:
+		return c.Heartbeat.mutate(ctx, m)
 	case *IdempotentRequestMutation:
 		return c.IdempotentRequest.mutate(ctx, m)
 	case *KeyFamilyMutation:
@@ -264,6 +278,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.KeyScope.mutate(ctx, m)
 	case *OrganizationMutation:
 		return c.Organization.mutate(ctx, m)
+	case *PolicySweepMutation:
+		return c.PolicySweep.mutate(ctx, m)
 	case *ProjectMutation:
 		return c.Project.mutate(ctx, m)
 	case *UserMutation:
@@ -851,6 +867,140 @@ func (c *EnvironmentClient) mutate(ctx context.Context, m *EnvironmentMutation) 
 	}
 }
 
+// HeartbeatClient is a client for the Heartbeat schema.
+type HeartbeatClient struct {
+	config
+}
+
+// NewHeartbeatClient returns a client for the Heartbeat from the given config.
+func NewHeartbeatClient(c config) *HeartbeatClient {
+	return &HeartbeatClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `heartbeat.Hooks(f(g(h())))`.
+func (c *HeartbeatClient) Use(hooks ...Hook) {
+	c.hooks.Heartbeat = append(c.hooks.Heartbeat, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `heartbeat.Intercept(f(g(h())))`.
+func (c *HeartbeatClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Heartbeat = append(c.inters.Heartbeat, interceptors...)
+}
+
+// Create returns a builder for creating a Heartbeat entity.
+func (c *HeartbeatClient) Create() *HeartbeatCreate {
+	mutation := newHeartbeatMutation(c.config, OpCreate)
+	return &HeartbeatCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Heartbeat entities.
+func (c *HeartbeatClient) CreateBulk(builders ...*HeartbeatCreate) *HeartbeatCreateBulk {
+	return &HeartbeatCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *HeartbeatClient) MapCreateBulk(slice any, setFunc func(*HeartbeatCreate, int)) *HeartbeatCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &HeartbeatCreateBulk{err: fmt.Errorf("calling to HeartbeatClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*HeartbeatCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &HeartbeatCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Heartbeat.
+func (c *HeartbeatClient) Update() *HeartbeatUpdate {
+	mutation := newHeartbeatMutation(c.config, OpUpdate)
+	return &HeartbeatUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *HeartbeatClient) UpdateOne(_m *Heartbeat) *HeartbeatUpdateOne {
+	mutation := newHeartbeatMutation(c.config, OpUpdateOne, withHeartbeat(_m))
+	return &HeartbeatUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *HeartbeatClient) UpdateOneID(id int) *HeartbeatUpdateOne {
+	mutation := newHeartbeatMutation(c.config, OpUpdateOne, withHeartbeatID(id))
+	return &HeartbeatUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Heartbeat.
+func (c *HeartbeatClient) Delete() *HeartbeatDelete {
+	mutation := newHeartbeatMutation(c.config, OpDelete)
+	return &HeartbeatDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *HeartbeatClient) DeleteOne(_m *Heartbeat) *HeartbeatDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *HeartbeatClient) DeleteOneID(id int) *HeartbeatDeleteOne {
+	builder := c.Delete().Where(heartbeat.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &HeartbeatDeleteOne{builder}
+}
+
+// Query returns a query builder for Heartbeat.
+func (c *HeartbeatClient) Query() *HeartbeatQuery {
+	return &HeartbeatQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeHeartbeat},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Heartbeat entity by its id.
+func (c *HeartbeatClient) Get(ctx context.Context, id int) (*Heartbeat, error) {
+	return c.Query().Where(heartbeat.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *HeartbeatClient) GetX(ctx context.Context, id int) *Heartbeat {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *HeartbeatClient) Hooks() []Hook {
+	hooks := c.hooks.Heartbeat
+	return append(hooks[:len(hooks):len(hooks)], heartbeat.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *HeartbeatClient) Interceptors() []Interceptor {
+	return c.inters.Heartbeat
+}
+
+func (c *HeartbeatClient) mutate(ctx context.Context, m *HeartbeatMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&HeartbeatCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&HeartbeatUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&HeartbeatUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&HeartbeatDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("db: unknown Heartbeat mutation op: %q", m.Op())
+	}
+}
+
 // IdempotentRequestClient is a client for the IdempotentRequest schema.
 type IdempotentRequestClient struct {
 	config
@@ -1419,6 +1569,140 @@ func (c *OrganizationClient) mutate(ctx context.Context, m *OrganizationMutation
 	}
 }
 
+// PolicySweepClient is a client for the PolicySweep schema.
+type PolicySweepClient struct {
+	config
+}
+
+// NewPolicySweepClient returns a client for the PolicySweep from the given config.
+func NewPolicySweepClient(c config) *PolicySweepClient {
+	return &PolicySweepClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `policysweep.Hooks(f(g(h())))`.
+func (c *PolicySweepClient) Use(hooks ...Hook) {
+	c.hooks.PolicySweep = append(c.hooks.PolicySweep, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `policysweep.Intercept(f(g(h())))`.
+func (c *PolicySweepClient) Intercept(interceptors ...Interceptor) {
+	c.inters.PolicySweep = append(c.inters.PolicySweep, interceptors...)
+}
+
+// Create returns a builder for creating a PolicySweep entity.
+func (c *PolicySweepClient) Create() *PolicySweepCreate {
+	mutation := newPolicySweepMutation(c.config, OpCreate)
+	return &PolicySweepCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of PolicySweep entities.
+func (c *PolicySweepClient) CreateBulk(builders ...*PolicySweepCreate) *PolicySweepCreateBulk {
+	return &PolicySweepCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *PolicySweepClient) MapCreateBulk(slice any, setFunc func(*PolicySweepCreate, int)) *PolicySweepCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &PolicySweepCreateBulk{err: fmt.Errorf("calling to PolicySweepClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*PolicySweepCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &PolicySweepCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for PolicySweep.
+func (c *PolicySweepClient) Update() *PolicySweepUpdate {
+	mutation := newPolicySweepMutation(c.config, OpUpdate)
+	return &PolicySweepUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *PolicySweepClient) UpdateOne(_m *PolicySweep) *PolicySweepUpdateOne {
+	mutation := newPolicySweepMutation(c.config, OpUpdateOne, withPolicySweep(_m))
+	return &PolicySweepUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *PolicySweepClient) UpdateOneID(id string) *PolicySweepUpdateOne {
+	mutation := newPolicySweepMutation(c.config, OpUpdateOne, withPolicySweepID(id))
+	return &PolicySweepUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for PolicySweep.
+func (c *PolicySweepClient) Delete() *PolicySweepDelete {
+	mutation := newPolicySweepMutation(c.config, OpDelete)
+	return &PolicySweepDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *PolicySweepClient) DeleteOne(_m *PolicySweep) *PolicySweepDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *PolicySweepClient) DeleteOneID(id string) *PolicySweepDeleteOne {
+	builder := c.Delete().Where(policysweep.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &PolicySweepDeleteOne{builder}
+}
+
+// Query returns a query builder for PolicySweep.
+func (c *PolicySweepClient) Query() *PolicySweepQuery {
+	return &PolicySweepQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypePolicySweep},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a PolicySweep entity by its id.
+func (c *PolicySweepClient) Get(ctx context.Context, id string) (*PolicySweep, error) {
+	return c.Query().Where(policysweep.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *PolicySweepClient) GetX(ctx context.Context, id string) *PolicySweep {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *PolicySweepClient) Hooks() []Hook {
+	hooks := c.hooks.PolicySweep
+	return append(hooks[:len(hooks):len(hooks)], policysweep.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *PolicySweepClient) Interceptors() []Interceptor {
+	return c.inters.PolicySweep
+}
+
+func (c *PolicySweepClient) mutate(ctx context.Context, m *PolicySweepMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&PolicySweepCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&PolicySweepUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&PolicySweepUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&PolicySweepDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("db: unknown PolicySweep mutation op: %q", m.Op())
+	}
+}
+
 // ProjectClient is a client for the Project schema.
 type ProjectClient struct {
 	config
@@ -1738,12 +2022,12 @@ func (c *UserClient) mutate(ctx context.Context, m *UserMutation) (Value, error)
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		APIKey, AuditEvent, Environment, IdempotentRequest, KeyFamily, KeyScope,
-		Organization, Project, User []ent.Hook
+		APIKey, AuditEvent, Environment, Heartbeat, IdempotentRequest, KeyFamily,
+		KeyScope, Organization, PolicySweep, Project, User []ent.Hook
 	}
 	inters struct {
-		APIKey, AuditEvent, Environment, IdempotentRequest, KeyFamily, KeyScope,
-		Organization, Project, User []ent.Interceptor
+		APIKey, AuditEvent, Environment, Heartbeat, IdempotentRequest, KeyFamily,
+		KeyScope, Organization, PolicySweep, Project, User []ent.Interceptor
 	}
 )
 

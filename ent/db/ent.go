@@ -15,10 +15,12 @@ import (
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/auditevent"
 	"github.com/keytag/keytag/ent/db/environment"
+	"github.com/keytag/keytag/ent/db/heartbeat"
 	"github.com/keytag/keytag/ent/db/idempotentrequest"
 	"github.com/keytag/keytag/ent/db/keyfamily"
 	"github.com/keytag/keytag/ent/db/keyscope"
 	"github.com/keytag/keytag/ent/db/organization"
+	"github.com/keytag/keytag/ent/db/policysweep"
 	"github.com/keytag/keytag/ent/db/project"
 	"github.com/keytag/keytag/ent/db/user"
 )
@@ -84,10 +86,12 @@ func checkColumn(t, c string) error {
 			apikey.Table:            apikey.ValidColumn,
 			auditevent.Table:        auditevent.ValidColumn,
 			environment.Table:       environment.ValidColumn,
+			heartbeat.Table:         heartbeat.ValidColumn,
 			idempotentrequest.Table: idempotentrequest.ValidColumn,
 			keyfamily.Table:         keyfamily.ValidColumn,
 			keyscope.Table:          keyscope.ValidColumn,
 			organization.Table:      organization.ValidColumn,
+			policysweep.Table:       policysweep.ValidColumn,
 			project.Table:           project.ValidColumn,
 			user.Table:              user.ValidColumn,
 		})

@@ -5,6 +5,7 @@ package db
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
@@ -21,7 +22,9 @@ type KeyFamily struct {
 	// OwnerID holds the value of the "owner_id" field.
 	OwnerID string `json:"owner_id,omitempty"`
 	// normalised: trimmed, NFC, runs of white space as one space
-	Description  string `json:"description,omitempty"`
+	Description string `json:"description,omitempty"`
+	// FreedAt holds the value of the "freed_at" field.
+	FreedAt      *time.Time `json:"freed_at,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -32,6 +35,8 @@ func (*KeyFamily) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case keyfamily.FieldID, keyfamily.FieldOrganizationID, keyfamily.FieldOwnerID, keyfamily.FieldDescription:
 			values[i] = new(sql.NullString)
+		case keyfamily.FieldFreedAt:
+			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
 		}
@@ -70,6 +75,13 @@ func (_m *KeyFamily) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field description", values[i])
 			} else if value.Valid {
 				_m.Description = value.String
+			}
+		case keyfamily.FieldFreedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field freed_at", values[i])
+			} else if value.Valid {
+				_m.FreedAt = new(time.Time)
+				*_m.FreedAt = value.Time
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -115,6 +127,11 @@ func (_m *KeyFamily) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("description=")
 	builder.WriteString(_m.Description)
+	builder.WriteString(", ")
+	if v := _m.FreedAt; v != nil {
+		builder.WriteString("freed_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
 	builder.WriteByte(')')
 	return builder.String()
 }

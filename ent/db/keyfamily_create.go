@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
@@ -34,6 +35,20 @@ func (_c *KeyFamilyCreate) SetOwnerID(v string) *KeyFamilyCreate {
 // SetDescription sets the "description" field.
 func (_c *KeyFamilyCreate) SetDescription(v string) *KeyFamilyCreate {
 	_c.mutation.SetDescription(v)
+	return _c
+}
+
+// SetFreedAt sets the "freed_at" field.
+func (_c *KeyFamilyCreate) SetFreedAt(v time.Time) *KeyFamilyCreate {
+	_c.mutation.SetFreedAt(v)
+	return _c
+}
+
+// SetNillableFreedAt sets the "freed_at" field if the given value is not nil.
+func (_c *KeyFamilyCreate) SetNillableFreedAt(v *time.Time) *KeyFamilyCreate {
+	if v != nil {
+		_c.SetFreedAt(*v)
+	}
 	return _c
 }
 
@@ -152,6 +167,10 @@ func (_c *KeyFamilyCreate) createSpec() (*KeyFamily, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Description(); ok {
 		_spec.SetField(keyfamily.FieldDescription, field.TypeString, value)
 		_node.Description = value
+	}
+	if value, ok := _c.mutation.FreedAt(); ok {
+		_spec.SetField(keyfamily.FieldFreedAt, field.TypeTime, value)
+		_node.FreedAt = &value
 	}
 	return _node, _spec
 }

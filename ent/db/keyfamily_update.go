@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
@@ -39,6 +40,26 @@ func (_u *KeyFamilyUpdate) SetNillableDescription(v *string) *KeyFamilyUpdate {
 	if v != nil {
 		_u.SetDescription(*v)
 	}
+	return _u
+}
+
+// SetFreedAt sets the "freed_at" field.
+func (_u *KeyFamilyUpdate) SetFreedAt(v time.Time) *KeyFamilyUpdate {
+	_u.mutation.SetFreedAt(v)
+	return _u
+}
+
+// SetNillableFreedAt sets the "freed_at" field if the given value is not nil.
+func (_u *KeyFamilyUpdate) SetNillableFreedAt(v *time.Time) *KeyFamilyUpdate {
+	if v != nil {
+		_u.SetFreedAt(*v)
+	}
+	return _u
+}
+
+// ClearFreedAt clears the value of the "freed_at" field.
+func (_u *KeyFamilyUpdate) ClearFreedAt() *KeyFamilyUpdate {
+	_u.mutation.ClearFreedAt()
 	return _u
 }
 
@@ -105,6 +126,12 @@ func (_u *KeyFamilyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Description(); ok {
 		_spec.SetField(keyfamily.FieldDescription, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.FreedAt(); ok {
+		_spec.SetField(keyfamily.FieldFreedAt, field.TypeTime, value)
+	}
+	if _u.mutation.FreedAtCleared() {
+		_spec.ClearField(keyfamily.FieldFreedAt, field.TypeTime)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -138,6 +165,26 @@ func (_u *KeyFamilyUpdateOne) SetNillableDescription(v *string) *KeyFamilyUpdate
 	if v != nil {
 		_u.SetDescription(*v)
 	}
+	return _u
+}
+
+// SetFreedAt sets the "freed_at" field.
+func (_u *KeyFamilyUpdateOne) SetFreedAt(v time.Time) *KeyFamilyUpdateOne {
+	_u.mutation.SetFreedAt(v)
+	return _u
+}
+
+// SetNillableFreedAt sets the "freed_at" field if the given value is not nil.
+func (_u *KeyFamilyUpdateOne) SetNillableFreedAt(v *time.Time) *KeyFamilyUpdateOne {
+	if v != nil {
+		_u.SetFreedAt(*v)
+	}
+	return _u
+}
+
+// ClearFreedAt clears the value of the "freed_at" field.
+func (_u *KeyFamilyUpdateOne) ClearFreedAt() *KeyFamilyUpdateOne {
+	_u.mutation.ClearFreedAt()
 	return _u
 }
 
@@ -233,6 +280,12 @@ func (_u *KeyFamilyUpdateOne) sqlSave(ctx context.Context) (_node *KeyFamily, er
 	}
 	if value, ok := _u.mutation.Description(); ok {
 		_spec.SetField(keyfamily.FieldDescription, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.FreedAt(); ok {
+		_spec.SetField(keyfamily.FieldFreedAt, field.TypeTime, value)
+	}
+	if _u.mutation.FreedAtCleared() {
+		_spec.ClearField(keyfamily.FieldFreedAt, field.TypeTime)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &KeyFamily{config: _u.config}

@@ -14,14 +14,17 @@ import (
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/auditevent"
 	"github.com/keytag/keytag/ent/db/environment"
+	"github.com/keytag/keytag/ent/db/heartbeat"
 	"github.com/keytag/keytag/ent/db/idempotentrequest"
 	"github.com/keytag/keytag/ent/db/keyfamily"
 	"github.com/keytag/keytag/ent/db/keyscope"
 	"github.com/keytag/keytag/ent/db/organization"
+	"github.com/keytag/keytag/ent/db/policysweep"
 	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/ent/db/project"
 	"github.com/keytag/keytag/ent/db/user"
 	"github.com/keytag/keytag/internal/catalogue"
+	"github.com/keytag/keytag/internal/change"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
 )
@@ -38,10 +41,12 @@ const (
 	TypeAPIKey            = "APIKey"
 	TypeAuditEvent        = "AuditEvent"
 	TypeEnvironment       = "Environment"
+	TypeHeartbeat         = "Heartbeat"
 	TypeIdempotentRequest = "IdempotentRequest"
 	TypeKeyFamily         = "KeyFamily"
 	TypeKeyScope          = "KeyScope"
 	TypeOrganization      = "Organization"
+	TypePolicySweep       = "PolicySweep"
 	TypeProject           = "Project"
 	TypeUser              = "User"
 )
@@ -56,19 +61,26 @@ type APIKeyMutation struct {
 	description           *string
 	scopes                *[]string
 	appendscopes          []string
+	allowed_ips           *[]string
+	appendallowed_ips     []string
 	key_prefix            *string
 	digest                *[]byte
 	generation            *int
 	addgeneration         *int
 	created_at            *time.Time
 	updated_at            *time.Time
+	authenticated_at      *time.Time
 	last_used_at          *time.Time
+	last_used_ip          *string
 	expires_at            *time.Time
 	inactivity_expires_at *time.Time
 	grace_expires_at      *time.Time
 	rotated_at            *time.Time
 	suspended_at          *time.Time
+	suspended_by_admin    *bool
+	suspension_note       *string
 	revoked_at            *time.Time
+	removed_at            *time.Time
 	effective_expires_at  *time.Time
 	revocation_reason     *lifecycle.RevocationReason
 	revocation_note       *string
@@ -535,6 +547,57 @@ func (m *APIKeyMutation) ResetScopes() {
 	m.appendscopes = nil
 }
 
+// SetAllowedIps sets the "allowed_ips" field.
+func (m *APIKeyMutation) SetAllowedIps(s []string) {
+	m.allowed_ips = &s
+	m.appendallowed_ips = nil
+}
+
+// AllowedIps returns the value of the "allowed_ips" field in the mutation.
+func (m *APIKeyMutation) AllowedIps() (r []string, exists bool) {
+	v := m.allowed_ips
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAllowedIps returns the old "allowed_ips" field's value of the APIKey entity.
+// If the APIKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APIKeyMutation) OldAllowedIps(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAllowedIps is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAllowedIps requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAllowedIps: %w", err)
+	}
+	return oldValue.AllowedIps, nil
+}
+
+// AppendAllowedIps adds s to the "allowed_ips" field.
+func (m *APIKeyMutation) AppendAllowedIps(s []string) {
+	m.appendallowed_ips = append(m.appendallowed_ips, s...)
+}
+
+// AppendedAllowedIps returns the list of values that were appended to the "allowed_ips" field in this mutation.
+func (m *APIKeyMutation) AppendedAllowedIps() ([]string, bool) {
+	if len(m.appendallowed_ips) == 0 {
+		return nil, false
+	}
+	return m.appendallowed_ips, true
+}
+
+// ResetAllowedIps resets all changes to the "allowed_ips" field.
+func (m *APIKeyMutation) ResetAllowedIps() {
+	m.allowed_ips = nil
+	m.appendallowed_ips = nil
+}
+
 // SetKeyPrefix sets the "key_prefix" field.
 func (m *APIKeyMutation) SetKeyPrefix(s string) {
 	m.key_prefix = &s
@@ -869,6 +932,55 @@ func (m *APIKeyMutation) ResetUpdatedAt() {
 	m.updated_at = nil
 }
 
+// SetAuthenticatedAt sets the "authenticated_at" field.
+func (m *APIKeyMutation) SetAuthenticatedAt(t time.Time) {
+	m.authenticated_at = &t
+}
+
+// AuthenticatedAt returns the value of the "authenticated_at" field in the mutation.
+func (m *APIKeyMutation) AuthenticatedAt() (r time.Time, exists bool) {
+	v := m.authenticated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAuthenticatedAt returns the old "authenticated_at" field's value of the APIKey entity.
+// If the APIKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APIKeyMutation) OldAuthenticatedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAuthenticatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAuthenticatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAuthenticatedAt: %w", err)
+	}
+	return oldValue.AuthenticatedAt, nil
+}
+
+// ClearAuthenticatedAt clears the value of the "authenticated_at" field.
+func (m *APIKeyMutation) ClearAuthenticatedAt() {
+	m.authenticated_at = nil
+	m.clearedFields[apikey.FieldAuthenticatedAt] = struct{}{}
+}
+
+// AuthenticatedAtCleared returns if the "authenticated_at" field was cleared in this mutation.
+func (m *APIKeyMutation) AuthenticatedAtCleared() bool {
+	_, ok := m.clearedFields[apikey.FieldAuthenticatedAt]
+	return ok
+}
+
+// ResetAuthenticatedAt resets all changes to the "authenticated_at" field.
+func (m *APIKeyMutation) ResetAuthenticatedAt() {
+	m.authenticated_at = nil
+	delete(m.clearedFields, apikey.FieldAuthenticatedAt)
+}
+
 // SetLastUsedAt sets the "last_used_at" field.
 func (m *APIKeyMutation) SetLastUsedAt(t time.Time) {
 	m.last_used_at = &t
@@ -916,6 +1028,55 @@ func (m *APIKeyMutation) LastUsedAtCleared() bool {
 func (m *APIKeyMutation) ResetLastUsedAt() {
 	m.last_used_at = nil
 	delete(m.clearedFields, apikey.FieldLastUsedAt)
+}
+
+// SetLastUsedIP sets the "last_used_ip" field.
+func (m *APIKeyMutation) SetLastUsedIP(s string) {
+	m.last_used_ip = &s
+}
+
+// LastUsedIP returns the value of the "last_used_ip" field in the mutation.
+func (m *APIKeyMutation) LastUsedIP() (r string, exists bool) {
+	v := m.last_used_ip
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLastUsedIP returns the old "last_used_ip" field's value of the APIKey entity.
+// If the APIKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APIKeyMutation) OldLastUsedIP(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLastUsedIP is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLastUsedIP requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLastUsedIP: %w", err)
+	}
+	return oldValue.LastUsedIP, nil
+}
+
+// ClearLastUsedIP clears the value of the "last_used_ip" field.
+func (m *APIKeyMutation) ClearLastUsedIP() {
+	m.last_used_ip = nil
+	m.clearedFields[apikey.FieldLastUsedIP] = struct{}{}
+}
+
+// LastUsedIPCleared returns if the "last_used_ip" field was cleared in this mutation.
+func (m *APIKeyMutation) LastUsedIPCleared() bool {
+	_, ok := m.clearedFields[apikey.FieldLastUsedIP]
+	return ok
+}
+
+// ResetLastUsedIP resets all changes to the "last_used_ip" field.
+func (m *APIKeyMutation) ResetLastUsedIP() {
+	m.last_used_ip = nil
+	delete(m.clearedFields, apikey.FieldLastUsedIP)
 }
 
 // SetExpiresAt sets the "expires_at" field.
@@ -1163,6 +1324,91 @@ func (m *APIKeyMutation) ResetSuspendedAt() {
 	delete(m.clearedFields, apikey.FieldSuspendedAt)
 }
 
+// SetSuspendedByAdmin sets the "suspended_by_admin" field.
+func (m *APIKeyMutation) SetSuspendedByAdmin(b bool) {
+	m.suspended_by_admin = &b
+}
+
+// SuspendedByAdmin returns the value of the "suspended_by_admin" field in the mutation.
+func (m *APIKeyMutation) SuspendedByAdmin() (r bool, exists bool) {
+	v := m.suspended_by_admin
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSuspendedByAdmin returns the old "suspended_by_admin" field's value of the APIKey entity.
+// If the APIKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APIKeyMutation) OldSuspendedByAdmin(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSuspendedByAdmin is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSuspendedByAdmin requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSuspendedByAdmin: %w", err)
+	}
+	return oldValue.SuspendedByAdmin, nil
+}
+
+// ResetSuspendedByAdmin resets all changes to the "suspended_by_admin" field.
+func (m *APIKeyMutation) ResetSuspendedByAdmin() {
+	m.suspended_by_admin = nil
+}
+
+// SetSuspensionNote sets the "suspension_note" field.
+func (m *APIKeyMutation) SetSuspensionNote(s string) {
+	m.suspension_note = &s
+}
+
+// SuspensionNote returns the value of the "suspension_note" field in the mutation.
+func (m *APIKeyMutation) SuspensionNote() (r string, exists bool) {
+	v := m.suspension_note
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSuspensionNote returns the old "suspension_note" field's value of the APIKey entity.
+// If the APIKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APIKeyMutation) OldSuspensionNote(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSuspensionNote is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSuspensionNote requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSuspensionNote: %w", err)
+	}
+	return oldValue.SuspensionNote, nil
+}
+
+// ClearSuspensionNote clears the value of the "suspension_note" field.
+func (m *APIKeyMutation) ClearSuspensionNote() {
+	m.suspension_note = nil
+	m.clearedFields[apikey.FieldSuspensionNote] = struct{}{}
+}
+
+// SuspensionNoteCleared returns if the "suspension_note" field was cleared in this mutation.
+func (m *APIKeyMutation) SuspensionNoteCleared() bool {
+	_, ok := m.clearedFields[apikey.FieldSuspensionNote]
+	return ok
+}
+
+// ResetSuspensionNote resets all changes to the "suspension_note" field.
+func (m *APIKeyMutation) ResetSuspensionNote() {
+	m.suspension_note = nil
+	delete(m.clearedFields, apikey.FieldSuspensionNote)
+}
+
 // SetRevokedAt sets the "revoked_at" field.
 func (m *APIKeyMutation) SetRevokedAt(t time.Time) {
 	m.revoked_at = &t
@@ -1210,6 +1456,55 @@ func (m *APIKeyMutation) RevokedAtCleared() bool {
 func (m *APIKeyMutation) ResetRevokedAt() {
 	m.revoked_at = nil
 	delete(m.clearedFields, apikey.FieldRevokedAt)
+}
+
+// SetRemovedAt sets the "removed_at" field.
+func (m *APIKeyMutation) SetRemovedAt(t time.Time) {
+	m.removed_at = &t
+}
+
+// RemovedAt returns the value of the "removed_at" field in the mutation.
+func (m *APIKeyMutation) RemovedAt() (r time.Time, exists bool) {
+	v := m.removed_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRemovedAt returns the old "removed_at" field's value of the APIKey entity.
+// If the APIKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APIKeyMutation) OldRemovedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRemovedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRemovedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRemovedAt: %w", err)
+	}
+	return oldValue.RemovedAt, nil
+}
+
+// ClearRemovedAt clears the value of the "removed_at" field.
+func (m *APIKeyMutation) ClearRemovedAt() {
+	m.removed_at = nil
+	m.clearedFields[apikey.FieldRemovedAt] = struct{}{}
+}
+
+// RemovedAtCleared returns if the "removed_at" field was cleared in this mutation.
+func (m *APIKeyMutation) RemovedAtCleared() bool {
+	_, ok := m.clearedFields[apikey.FieldRemovedAt]
+	return ok
+}
+
+// ResetRemovedAt resets all changes to the "removed_at" field.
+func (m *APIKeyMutation) ResetRemovedAt() {
+	m.removed_at = nil
+	delete(m.clearedFields, apikey.FieldRemovedAt)
 }
 
 // SetEffectiveExpiresAt sets the "effective_expires_at" field.
@@ -1815,7 +2110,7 @@ func (m *APIKeyMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *APIKeyMutation) Fields() []string {
-	fields := make([]string, 0, 28)
+	fields := make([]string, 0, 34)
 	if m.organization != nil {
 		fields = append(fields, apikey.FieldOrganizationID)
 	}
@@ -1839,6 +2134,9 @@ func (m *APIKeyMutation) Fields() []string {
 	}
 	if m.scopes != nil {
 		fields = append(fields, apikey.FieldScopes)
+	}
+	if m.allowed_ips != nil {
+		fields = append(fields, apikey.FieldAllowedIps)
 	}
 	if m.key_prefix != nil {
 		fields = append(fields, apikey.FieldKeyPrefix)
@@ -1864,8 +2162,14 @@ func (m *APIKeyMutation) Fields() []string {
 	if m.updated_at != nil {
 		fields = append(fields, apikey.FieldUpdatedAt)
 	}
+	if m.authenticated_at != nil {
+		fields = append(fields, apikey.FieldAuthenticatedAt)
+	}
 	if m.last_used_at != nil {
 		fields = append(fields, apikey.FieldLastUsedAt)
+	}
+	if m.last_used_ip != nil {
+		fields = append(fields, apikey.FieldLastUsedIP)
 	}
 	if m.expires_at != nil {
 		fields = append(fields, apikey.FieldExpiresAt)
@@ -1882,8 +2186,17 @@ func (m *APIKeyMutation) Fields() []string {
 	if m.suspended_at != nil {
 		fields = append(fields, apikey.FieldSuspendedAt)
 	}
+	if m.suspended_by_admin != nil {
+		fields = append(fields, apikey.FieldSuspendedByAdmin)
+	}
+	if m.suspension_note != nil {
+		fields = append(fields, apikey.FieldSuspensionNote)
+	}
 	if m.revoked_at != nil {
 		fields = append(fields, apikey.FieldRevokedAt)
+	}
+	if m.removed_at != nil {
+		fields = append(fields, apikey.FieldRemovedAt)
 	}
 	if m.effective_expires_at != nil {
 		fields = append(fields, apikey.FieldEffectiveExpiresAt)
@@ -1924,6 +2237,8 @@ func (m *APIKeyMutation) Field(name string) (ent.Value, bool) {
 		return m.Description()
 	case apikey.FieldScopes:
 		return m.Scopes()
+	case apikey.FieldAllowedIps:
+		return m.AllowedIps()
 	case apikey.FieldKeyPrefix:
 		return m.KeyPrefix()
 	case apikey.FieldDigest:
@@ -1940,8 +2255,12 @@ func (m *APIKeyMutation) Field(name string) (ent.Value, bool) {
 		return m.CreatedAt()
 	case apikey.FieldUpdatedAt:
 		return m.UpdatedAt()
+	case apikey.FieldAuthenticatedAt:
+		return m.AuthenticatedAt()
 	case apikey.FieldLastUsedAt:
 		return m.LastUsedAt()
+	case apikey.FieldLastUsedIP:
+		return m.LastUsedIP()
 	case apikey.FieldExpiresAt:
 		return m.ExpiresAt()
 	case apikey.FieldInactivityExpiresAt:
@@ -1952,8 +2271,14 @@ func (m *APIKeyMutation) Field(name string) (ent.Value, bool) {
 		return m.RotatedAt()
 	case apikey.FieldSuspendedAt:
 		return m.SuspendedAt()
+	case apikey.FieldSuspendedByAdmin:
+		return m.SuspendedByAdmin()
+	case apikey.FieldSuspensionNote:
+		return m.SuspensionNote()
 	case apikey.FieldRevokedAt:
 		return m.RevokedAt()
+	case apikey.FieldRemovedAt:
+		return m.RemovedAt()
 	case apikey.FieldEffectiveExpiresAt:
 		return m.EffectiveExpiresAt()
 	case apikey.FieldRevocationReason:
@@ -1989,6 +2314,8 @@ func (m *APIKeyMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldDescription(ctx)
 	case apikey.FieldScopes:
 		return m.OldScopes(ctx)
+	case apikey.FieldAllowedIps:
+		return m.OldAllowedIps(ctx)
 	case apikey.FieldKeyPrefix:
 		return m.OldKeyPrefix(ctx)
 	case apikey.FieldDigest:
@@ -2005,8 +2332,12 @@ func (m *APIKeyMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldCreatedAt(ctx)
 	case apikey.FieldUpdatedAt:
 		return m.OldUpdatedAt(ctx)
+	case apikey.FieldAuthenticatedAt:
+		return m.OldAuthenticatedAt(ctx)
 	case apikey.FieldLastUsedAt:
 		return m.OldLastUsedAt(ctx)
+	case apikey.FieldLastUsedIP:
+		return m.OldLastUsedIP(ctx)
 	case apikey.FieldExpiresAt:
 		return m.OldExpiresAt(ctx)
 	case apikey.FieldInactivityExpiresAt:
@@ -2017,8 +2348,14 @@ func (m *APIKeyMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldRotatedAt(ctx)
 	case apikey.FieldSuspendedAt:
 		return m.OldSuspendedAt(ctx)
+	case apikey.FieldSuspendedByAdmin:
+		return m.OldSuspendedByAdmin(ctx)
+	case apikey.FieldSuspensionNote:
+		return m.OldSuspensionNote(ctx)
 	case apikey.FieldRevokedAt:
 		return m.OldRevokedAt(ctx)
+	case apikey.FieldRemovedAt:
+		return m.OldRemovedAt(ctx)
 	case apikey.FieldEffectiveExpiresAt:
 		return m.OldEffectiveExpiresAt(ctx)
 	case apikey.FieldRevocationReason:
@@ -2094,6 +2431,13 @@ func (m *APIKeyMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetScopes(v)
 		return nil
+	case apikey.FieldAllowedIps:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAllowedIps(v)
+		return nil
 	case apikey.FieldKeyPrefix:
 		v, ok := value.(string)
 		if !ok {
@@ -2150,12 +2494,26 @@ func (m *APIKeyMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetUpdatedAt(v)
 		return nil
+	case apikey.FieldAuthenticatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAuthenticatedAt(v)
+		return nil
 	case apikey.FieldLastUsedAt:
 		v, ok := value.(time.Time)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetLastUsedAt(v)
+		return nil
+	case apikey.FieldLastUsedIP:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLastUsedIP(v)
 		return nil
 	case apikey.FieldExpiresAt:
 		v, ok := value.(time.Time)
@@ -2192,12 +2550,33 @@ func (m *APIKeyMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetSuspendedAt(v)
 		return nil
+	case apikey.FieldSuspendedByAdmin:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSuspendedByAdmin(v)
+		return nil
+	case apikey.FieldSuspensionNote:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSuspensionNote(v)
+		return nil
 	case apikey.FieldRevokedAt:
 		v, ok := value.(time.Time)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetRevokedAt(v)
+		return nil
+	case apikey.FieldRemovedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRemovedAt(v)
 		return nil
 	case apikey.FieldEffectiveExpiresAt:
 		v, ok := value.(time.Time)
@@ -2291,8 +2670,14 @@ func (m *APIKeyMutation) ClearedFields() []string {
 	if m.FieldCleared(apikey.FieldReplacedByID) {
 		fields = append(fields, apikey.FieldReplacedByID)
 	}
+	if m.FieldCleared(apikey.FieldAuthenticatedAt) {
+		fields = append(fields, apikey.FieldAuthenticatedAt)
+	}
 	if m.FieldCleared(apikey.FieldLastUsedAt) {
 		fields = append(fields, apikey.FieldLastUsedAt)
+	}
+	if m.FieldCleared(apikey.FieldLastUsedIP) {
+		fields = append(fields, apikey.FieldLastUsedIP)
 	}
 	if m.FieldCleared(apikey.FieldExpiresAt) {
 		fields = append(fields, apikey.FieldExpiresAt)
@@ -2309,8 +2694,14 @@ func (m *APIKeyMutation) ClearedFields() []string {
 	if m.FieldCleared(apikey.FieldSuspendedAt) {
 		fields = append(fields, apikey.FieldSuspendedAt)
 	}
+	if m.FieldCleared(apikey.FieldSuspensionNote) {
+		fields = append(fields, apikey.FieldSuspensionNote)
+	}
 	if m.FieldCleared(apikey.FieldRevokedAt) {
 		fields = append(fields, apikey.FieldRevokedAt)
+	}
+	if m.FieldCleared(apikey.FieldRemovedAt) {
+		fields = append(fields, apikey.FieldRemovedAt)
 	}
 	if m.FieldCleared(apikey.FieldEffectiveExpiresAt) {
 		fields = append(fields, apikey.FieldEffectiveExpiresAt)
@@ -2353,8 +2744,14 @@ func (m *APIKeyMutation) ClearField(name string) error {
 	case apikey.FieldReplacedByID:
 		m.ClearReplacedByID()
 		return nil
+	case apikey.FieldAuthenticatedAt:
+		m.ClearAuthenticatedAt()
+		return nil
 	case apikey.FieldLastUsedAt:
 		m.ClearLastUsedAt()
+		return nil
+	case apikey.FieldLastUsedIP:
+		m.ClearLastUsedIP()
 		return nil
 	case apikey.FieldExpiresAt:
 		m.ClearExpiresAt()
@@ -2371,8 +2768,14 @@ func (m *APIKeyMutation) ClearField(name string) error {
 	case apikey.FieldSuspendedAt:
 		m.ClearSuspendedAt()
 		return nil
+	case apikey.FieldSuspensionNote:
+		m.ClearSuspensionNote()
+		return nil
 	case apikey.FieldRevokedAt:
 		m.ClearRevokedAt()
+		return nil
+	case apikey.FieldRemovedAt:
+		m.ClearRemovedAt()
 		return nil
 	case apikey.FieldEffectiveExpiresAt:
 		m.ClearEffectiveExpiresAt()
@@ -2421,6 +2824,9 @@ func (m *APIKeyMutation) ResetField(name string) error {
 	case apikey.FieldScopes:
 		m.ResetScopes()
 		return nil
+	case apikey.FieldAllowedIps:
+		m.ResetAllowedIps()
+		return nil
 	case apikey.FieldKeyPrefix:
 		m.ResetKeyPrefix()
 		return nil
@@ -2445,8 +2851,14 @@ func (m *APIKeyMutation) ResetField(name string) error {
 	case apikey.FieldUpdatedAt:
 		m.ResetUpdatedAt()
 		return nil
+	case apikey.FieldAuthenticatedAt:
+		m.ResetAuthenticatedAt()
+		return nil
 	case apikey.FieldLastUsedAt:
 		m.ResetLastUsedAt()
+		return nil
+	case apikey.FieldLastUsedIP:
+		m.ResetLastUsedIP()
 		return nil
 	case apikey.FieldExpiresAt:
 		m.ResetExpiresAt()
@@ -2463,8 +2875,17 @@ func (m *APIKeyMutation) ResetField(name string) error {
 	case apikey.FieldSuspendedAt:
 		m.ResetSuspendedAt()
 		return nil
+	case apikey.FieldSuspendedByAdmin:
+		m.ResetSuspendedByAdmin()
+		return nil
+	case apikey.FieldSuspensionNote:
+		m.ResetSuspensionNote()
+		return nil
 	case apikey.FieldRevokedAt:
 		m.ResetRevokedAt()
+		return nil
+	case apikey.FieldRemovedAt:
+		m.ResetRemovedAt()
 		return nil
 	case apikey.FieldEffectiveExpiresAt:
 		m.ResetEffectiveExpiresAt()
@@ -2755,6 +3176,8 @@ type AuditEventMutation struct {
 	ip              *string
 	user_agent      *string
 	request_id      *string
+	changes         *[]change.Field
+	appendchanges   []change.Field
 	reason          *string
 	clearedFields   map[string]struct{}
 	done            bool
@@ -3304,6 +3727,71 @@ func (m *AuditEventMutation) ResetRequestID() {
 	delete(m.clearedFields, auditevent.FieldRequestID)
 }
 
+// SetChanges sets the "changes" field.
+func (m *AuditEventMutation) SetChanges(c []change.Field) {
+	m.changes = &c
+	m.appendchanges = nil
+}
+
+// Changes returns the value of the "changes" field in the mutation.
+func (m *AuditEventMutation) Changes() (r []change.Field, exists bool) {
+	v := m.changes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldChanges returns the old "changes" field's value of the AuditEvent entity.
+// If the AuditEvent object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AuditEventMutation) OldChanges(ctx context.Context) (v []change.Field, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldChanges is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldChanges requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldChanges: %w", err)
+	}
+	return oldValue.Changes, nil
+}
+
+// AppendChanges adds c to the "changes" field.
+func (m *AuditEventMutation) AppendChanges(c []change.Field) {
+	m.appendchanges = append(m.appendchanges, c...)
+}
+
+// AppendedChanges returns the list of values that were appended to the "changes" field in this mutation.
+func (m *AuditEventMutation) AppendedChanges() ([]change.Field, bool) {
+	if len(m.appendchanges) == 0 {
+		return nil, false
+	}
+	return m.appendchanges, true
+}
+
+// ClearChanges clears the value of the "changes" field.
+func (m *AuditEventMutation) ClearChanges() {
+	m.changes = nil
+	m.appendchanges = nil
+	m.clearedFields[auditevent.FieldChanges] = struct{}{}
+}
+
+// ChangesCleared returns if the "changes" field was cleared in this mutation.
+func (m *AuditEventMutation) ChangesCleared() bool {
+	_, ok := m.clearedFields[auditevent.FieldChanges]
+	return ok
+}
+
+// ResetChanges resets all changes to the "changes" field.
+func (m *AuditEventMutation) ResetChanges() {
+	m.changes = nil
+	m.appendchanges = nil
+	delete(m.clearedFields, auditevent.FieldChanges)
+}
+
 // SetReason sets the "reason" field.
 func (m *AuditEventMutation) SetReason(s string) {
 	m.reason = &s
@@ -3387,7 +3875,7 @@ func (m *AuditEventMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *AuditEventMutation) Fields() []string {
-	fields := make([]string, 0, 11)
+	fields := make([]string, 0, 12)
 	if m.organization_id != nil {
 		fields = append(fields, auditevent.FieldOrganizationID)
 	}
@@ -3417,6 +3905,9 @@ func (m *AuditEventMutation) Fields() []string {
 	}
 	if m.request_id != nil {
 		fields = append(fields, auditevent.FieldRequestID)
+	}
+	if m.changes != nil {
+		fields = append(fields, auditevent.FieldChanges)
 	}
 	if m.reason != nil {
 		fields = append(fields, auditevent.FieldReason)
@@ -3449,6 +3940,8 @@ func (m *AuditEventMutation) Field(name string) (ent.Value, bool) {
 		return m.UserAgent()
 	case auditevent.FieldRequestID:
 		return m.RequestID()
+	case auditevent.FieldChanges:
+		return m.Changes()
 	case auditevent.FieldReason:
 		return m.Reason()
 	}
@@ -3480,6 +3973,8 @@ func (m *AuditEventMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldUserAgent(ctx)
 	case auditevent.FieldRequestID:
 		return m.OldRequestID(ctx)
+	case auditevent.FieldChanges:
+		return m.OldChanges(ctx)
 	case auditevent.FieldReason:
 		return m.OldReason(ctx)
 	}
@@ -3561,6 +4056,13 @@ func (m *AuditEventMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRequestID(v)
 		return nil
+	case auditevent.FieldChanges:
+		v, ok := value.([]change.Field)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetChanges(v)
+		return nil
 	case auditevent.FieldReason:
 		v, ok := value.(string)
 		if !ok {
@@ -3616,6 +4118,9 @@ func (m *AuditEventMutation) ClearedFields() []string {
 	if m.FieldCleared(auditevent.FieldRequestID) {
 		fields = append(fields, auditevent.FieldRequestID)
 	}
+	if m.FieldCleared(auditevent.FieldChanges) {
+		fields = append(fields, auditevent.FieldChanges)
+	}
 	if m.FieldCleared(auditevent.FieldReason) {
 		fields = append(fields, auditevent.FieldReason)
 	}
@@ -3650,6 +4155,9 @@ func (m *AuditEventMutation) ClearField(name string) error {
 		return nil
 	case auditevent.FieldRequestID:
 		m.ClearRequestID()
+		return nil
+	case auditevent.FieldChanges:
+		m.ClearChanges()
 		return nil
 	case auditevent.FieldReason:
 		m.ClearReason()
@@ -3691,6 +4199,9 @@ func (m *AuditEventMutation) ResetField(name string) error {
 		return nil
 	case auditevent.FieldRequestID:
 		m.ResetRequestID()
+		return nil
+	case auditevent.FieldChanges:
+		m.ResetChanges()
 		return nil
 	case auditevent.FieldReason:
 		m.ResetReason()
@@ -4293,6 +4804,338 @@ func (m *EnvironmentMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown Environment edge %s", name)
+}
+
+// HeartbeatMutation represents an operation that mutates the Heartbeat nodes in the graph.
+type HeartbeatMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int
+	beat_at       *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*Heartbeat, error)
+	predicates    []predicate.Heartbeat
+}
+
+var _ ent.Mutation = (*HeartbeatMutation)(nil)
+
+// heartbeatOption allows management of the mutation configuration using functional options.
+type heartbeatOption func(*HeartbeatMutation)
+
+// newHeartbeatMutation creates new mutation for the Heartbeat entity.
+func newHeartbeatMutation(c config, op Op, opts ...heartbeatOption) *HeartbeatMutation {
+	m := &HeartbeatMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeHeartbeat,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withHeartbeatID sets the ID field of the mutation.
+func withHeartbeatID(id int) heartbeatOption {
+	return func(m *HeartbeatMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Heartbeat
+		)
+		m.oldValue = func(ctx context.Context) (*Heartbeat, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Heartbeat.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withHeartbeat sets the old Heartbeat of the mutation.
+func withHeartbeat(node *Heartbeat) heartbeatOption {
+	return func(m *HeartbeatMutation) {
+		m.oldValue = func(context.Context) (*Heartbeat, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m HeartbeatMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m HeartbeatMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("db: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Heartbeat entities.
+func (m *HeartbeatMutation) SetID(id int) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *HeartbeatMutation) ID() (id int, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *HeartbeatMutation) IDs(ctx context.Context) ([]int, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Heartbeat.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetBeatAt sets the "beat_at" field.
+func (m *HeartbeatMutation) SetBeatAt(t time.Time) {
+	m.beat_at = &t
+}
+
+// BeatAt returns the value of the "beat_at" field in the mutation.
+func (m *HeartbeatMutation) BeatAt() (r time.Time, exists bool) {
+	v := m.beat_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBeatAt returns the old "beat_at" field's value of the Heartbeat entity.
+// If the Heartbeat object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *HeartbeatMutation) OldBeatAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBeatAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBeatAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBeatAt: %w", err)
+	}
+	return oldValue.BeatAt, nil
+}
+
+// ResetBeatAt resets all changes to the "beat_at" field.
+func (m *HeartbeatMutation) ResetBeatAt() {
+	m.beat_at = nil
+}
+
+// Where appends a list predicates to the HeartbeatMutation builder.
+func (m *HeartbeatMutation) Where(ps ...predicate.Heartbeat) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the HeartbeatMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *HeartbeatMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Heartbeat, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *HeartbeatMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *HeartbeatMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Heartbeat).
+func (m *HeartbeatMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *HeartbeatMutation) Fields() []string {
+	fields := make([]string, 0, 1)
+	if m.beat_at != nil {
+		fields = append(fields, heartbeat.FieldBeatAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *HeartbeatMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case heartbeat.FieldBeatAt:
+		return m.BeatAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *HeartbeatMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case heartbeat.FieldBeatAt:
+		return m.OldBeatAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Heartbeat field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *HeartbeatMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case heartbeat.FieldBeatAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBeatAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Heartbeat field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *HeartbeatMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *HeartbeatMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *HeartbeatMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Heartbeat numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *HeartbeatMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *HeartbeatMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *HeartbeatMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown Heartbeat nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *HeartbeatMutation) ResetField(name string) error {
+	switch name {
+	case heartbeat.FieldBeatAt:
+		m.ResetBeatAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Heartbeat field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *HeartbeatMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *HeartbeatMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *HeartbeatMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *HeartbeatMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *HeartbeatMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *HeartbeatMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *HeartbeatMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Heartbeat unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *HeartbeatMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Heartbeat edge %s", name)
 }
 
 // IdempotentRequestMutation represents an operation that mutates the IdempotentRequest nodes in the graph.
@@ -4960,6 +5803,7 @@ type KeyFamilyMutation struct {
 	organization_id *string
 	owner_id        *string
 	description     *string
+	freed_at        *time.Time
 	clearedFields   map[string]struct{}
 	done            bool
 	oldValue        func(context.Context) (*KeyFamily, error)
@@ -5178,6 +6022,55 @@ func (m *KeyFamilyMutation) ResetDescription() {
 	m.description = nil
 }
 
+// SetFreedAt sets the "freed_at" field.
+func (m *KeyFamilyMutation) SetFreedAt(t time.Time) {
+	m.freed_at = &t
+}
+
+// FreedAt returns the value of the "freed_at" field in the mutation.
+func (m *KeyFamilyMutation) FreedAt() (r time.Time, exists bool) {
+	v := m.freed_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFreedAt returns the old "freed_at" field's value of the KeyFamily entity.
+// If the KeyFamily object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *KeyFamilyMutation) OldFreedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFreedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFreedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFreedAt: %w", err)
+	}
+	return oldValue.FreedAt, nil
+}
+
+// ClearFreedAt clears the value of the "freed_at" field.
+func (m *KeyFamilyMutation) ClearFreedAt() {
+	m.freed_at = nil
+	m.clearedFields[keyfamily.FieldFreedAt] = struct{}{}
+}
+
+// FreedAtCleared returns if the "freed_at" field was cleared in this mutation.
+func (m *KeyFamilyMutation) FreedAtCleared() bool {
+	_, ok := m.clearedFields[keyfamily.FieldFreedAt]
+	return ok
+}
+
+// ResetFreedAt resets all changes to the "freed_at" field.
+func (m *KeyFamilyMutation) ResetFreedAt() {
+	m.freed_at = nil
+	delete(m.clearedFields, keyfamily.FieldFreedAt)
+}
+
 // Where appends a list predicates to the KeyFamilyMutation builder.
 func (m *KeyFamilyMutation) Where(ps ...predicate.KeyFamily) {
 	m.predicates = append(m.predicates, ps...)
@@ -5212,7 +6105,7 @@ func (m *KeyFamilyMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *KeyFamilyMutation) Fields() []string {
-	fields := make([]string, 0, 3)
+	fields := make([]string, 0, 4)
 	if m.organization_id != nil {
 		fields = append(fields, keyfamily.FieldOrganizationID)
 	}
@@ -5221,6 +6114,9 @@ func (m *KeyFamilyMutation) Fields() []string {
 	}
 	if m.description != nil {
 		fields = append(fields, keyfamily.FieldDescription)
+	}
+	if m.freed_at != nil {
+		fields = append(fields, keyfamily.FieldFreedAt)
 	}
 	return fields
 }
@@ -5236,6 +6132,8 @@ func (m *KeyFamilyMutation) Field(name string) (ent.Value, bool) {
 		return m.OwnerID()
 	case keyfamily.FieldDescription:
 		return m.Description()
+	case keyfamily.FieldFreedAt:
+		return m.FreedAt()
 	}
 	return nil, false
 }
@@ -5251,6 +6149,8 @@ func (m *KeyFamilyMutation) OldField(ctx context.Context, name string) (ent.Valu
 		return m.OldOwnerID(ctx)
 	case keyfamily.FieldDescription:
 		return m.OldDescription(ctx)
+	case keyfamily.FieldFreedAt:
+		return m.OldFreedAt(ctx)
 	}
 	return nil, fmt.Errorf("unknown KeyFamily field %s", name)
 }
@@ -5281,6 +6181,13 @@ func (m *KeyFamilyMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetDescription(v)
 		return nil
+	case keyfamily.FieldFreedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFreedAt(v)
+		return nil
 	}
 	return fmt.Errorf("unknown KeyFamily field %s", name)
 }
@@ -5310,7 +6217,11 @@ func (m *KeyFamilyMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *KeyFamilyMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(keyfamily.FieldFreedAt) {
+		fields = append(fields, keyfamily.FieldFreedAt)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -5323,6 +6234,11 @@ func (m *KeyFamilyMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *KeyFamilyMutation) ClearField(name string) error {
+	switch name {
+	case keyfamily.FieldFreedAt:
+		m.ClearFreedAt()
+		return nil
+	}
 	return fmt.Errorf("unknown KeyFamily nullable field %s", name)
 }
 
@@ -5338,6 +6254,9 @@ func (m *KeyFamilyMutation) ResetField(name string) error {
 		return nil
 	case keyfamily.FieldDescription:
 		m.ResetDescription()
+		return nil
+	case keyfamily.FieldFreedAt:
+		m.ResetFreedAt()
 		return nil
 	}
 	return fmt.Errorf("unknown KeyFamily field %s", name)
@@ -5996,15 +6915,20 @@ func (m *KeyScopeMutation) ResetEdge(name string) error {
 // OrganizationMutation represents an operation that mutates the Organization nodes in the graph.
 type OrganizationMutation struct {
 	config
-	op            Op
-	typ           string
-	id            *string
-	name          *string
-	created_at    *time.Time
-	clearedFields map[string]struct{}
-	done          bool
-	oldValue      func(context.Context) (*Organization, error)
-	predicates    []predicate.Organization
+	op                             Op
+	typ                            string
+	id                             *string
+	name                           *string
+	not_accessed_off               *bool
+	created_at                     *time.Time
+	max_expiration_period          *lifecycle.Period
+	not_accessed_expiration_period *lifecycle.Period
+	default_grace_period           *lifecycle.Period
+	max_grace_period               *lifecycle.Period
+	clearedFields                  map[string]struct{}
+	done                           bool
+	oldValue                       func(context.Context) (*Organization, error)
+	predicates                     []predicate.Organization
 }
 
 var _ ent.Mutation = (*OrganizationMutation)(nil)
@@ -6147,6 +7071,42 @@ func (m *OrganizationMutation) ResetName() {
 	m.name = nil
 }
 
+// SetNotAccessedOff sets the "not_accessed_off" field.
+func (m *OrganizationMutation) SetNotAccessedOff(b bool) {
+	m.not_accessed_off = &b
+}
+
+// NotAccessedOff returns the value of the "not_accessed_off" field in the mutation.
+func (m *OrganizationMutation) NotAccessedOff() (r bool, exists bool) {
+	v := m.not_accessed_off
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNotAccessedOff returns the old "not_accessed_off" field's value of the Organization entity.
+// If the Organization object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrganizationMutation) OldNotAccessedOff(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNotAccessedOff is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNotAccessedOff requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNotAccessedOff: %w", err)
+	}
+	return oldValue.NotAccessedOff, nil
+}
+
+// ResetNotAccessedOff resets all changes to the "not_accessed_off" field.
+func (m *OrganizationMutation) ResetNotAccessedOff() {
+	m.not_accessed_off = nil
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *OrganizationMutation) SetCreatedAt(t time.Time) {
 	m.created_at = &t
@@ -6183,6 +7143,202 @@ func (m *OrganizationMutation) ResetCreatedAt() {
 	m.created_at = nil
 }
 
+// SetMaxExpirationPeriod sets the "max_expiration_period" field.
+func (m *OrganizationMutation) SetMaxExpirationPeriod(l lifecycle.Period) {
+	m.max_expiration_period = &l
+}
+
+// MaxExpirationPeriod returns the value of the "max_expiration_period" field in the mutation.
+func (m *OrganizationMutation) MaxExpirationPeriod() (r lifecycle.Period, exists bool) {
+	v := m.max_expiration_period
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMaxExpirationPeriod returns the old "max_expiration_period" field's value of the Organization entity.
+// If the Organization object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrganizationMutation) OldMaxExpirationPeriod(ctx context.Context) (v *lifecycle.Period, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMaxExpirationPeriod is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMaxExpirationPeriod requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMaxExpirationPeriod: %w", err)
+	}
+	return oldValue.MaxExpirationPeriod, nil
+}
+
+// ClearMaxExpirationPeriod clears the value of the "max_expiration_period" field.
+func (m *OrganizationMutation) ClearMaxExpirationPeriod() {
+	m.max_expiration_period = nil
+	m.clearedFields[organization.FieldMaxExpirationPeriod] = struct{}{}
+}
+
+// MaxExpirationPeriodCleared returns if the "max_expiration_period" field was cleared in this mutation.
+func (m *OrganizationMutation) MaxExpirationPeriodCleared() bool {
+	_, ok := m.clearedFields[organization.FieldMaxExpirationPeriod]
+	return ok
+}
+
+// ResetMaxExpirationPeriod resets all changes to the "max_expiration_period" field.
+func (m *OrganizationMutation) ResetMaxExpirationPeriod() {
+	m.max_expiration_period = nil
+	delete(m.clearedFields, organization.FieldMaxExpirationPeriod)
+}
+
+// SetNotAccessedExpirationPeriod sets the "not_accessed_expiration_period" field.
+func (m *OrganizationMutation) SetNotAccessedExpirationPeriod(l lifecycle.Period) {
+	m.not_accessed_expiration_period = &l
+}
+
+// NotAccessedExpirationPeriod returns the value of the "not_accessed_expiration_period" field in the mutation.
+func (m *OrganizationMutation) NotAccessedExpirationPeriod() (r lifecycle.Period, exists bool) {
+	v := m.not_accessed_expiration_period
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNotAccessedExpirationPeriod returns the old "not_accessed_expiration_period" field's value of the Organization entity.
+// If the Organization object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrganizationMutation) OldNotAccessedExpirationPeriod(ctx context.Context) (v *lifecycle.Period, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNotAccessedExpirationPeriod is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNotAccessedExpirationPeriod requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNotAccessedExpirationPeriod: %w", err)
+	}
+	return oldValue.NotAccessedExpirationPeriod, nil
+}
+
+// ClearNotAccessedExpirationPeriod clears the value of the "not_accessed_expiration_period" field.
+func (m *OrganizationMutation) ClearNotAccessedExpirationPeriod() {
+	m.not_accessed_expiration_period = nil
+	m.clearedFields[organization.FieldNotAccessedExpirationPeriod] = struct{}{}
+}
+
+// NotAccessedExpirationPeriodCleared returns if the "not_accessed_expiration_period" field was cleared in this mutation.
+func (m *OrganizationMutation) NotAccessedExpirationPeriodCleared() bool {
+	_, ok := m.clearedFields[organization.FieldNotAccessedExpirationPeriod]
+	return ok
+}
+
+// ResetNotAccessedExpirationPeriod resets all changes to the "not_accessed_expiration_period" field.
+func (m *OrganizationMutation) ResetNotAccessedExpirationPeriod() {
+	m.not_accessed_expiration_period = nil
+	delete(m.clearedFields, organization.FieldNotAccessedExpirationPeriod)
+}
+
+// SetDefaultGracePeriod sets the "default_grace_period" field.
+func (m *OrganizationMutation) SetDefaultGracePeriod(l lifecycle.Period) {
+	m.default_grace_period = &l
+}
+
+// DefaultGracePeriod returns the value of the "default_grace_period" field in the mutation.
+func (m *OrganizationMutation) DefaultGracePeriod() (r lifecycle.Period, exists bool) {
+	v := m.default_grace_period
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDefaultGracePeriod returns the old "default_grace_period" field's value of the Organization entity.
+// If the Organization object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrganizationMutation) OldDefaultGracePeriod(ctx context.Context) (v *lifecycle.Period, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDefaultGracePeriod is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDefaultGracePeriod requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDefaultGracePeriod: %w", err)
+	}
+	return oldValue.DefaultGracePeriod, nil
+}
+
+// ClearDefaultGracePeriod clears the value of the "default_grace_period" field.
+func (m *OrganizationMutation) ClearDefaultGracePeriod() {
+	m.default_grace_period = nil
+	m.clearedFields[organization.FieldDefaultGracePeriod] = struct{}{}
+}
+
+// DefaultGracePeriodCleared returns if the "default_grace_period" field was cleared in this mutation.
+func (m *OrganizationMutation) DefaultGracePeriodCleared() bool {
+	_, ok := m.clearedFields[organization.FieldDefaultGracePeriod]
+	return ok
+}
+
+// ResetDefaultGracePeriod resets all changes to the "default_grace_period" field.
+func (m *OrganizationMutation) ResetDefaultGracePeriod() {
+	m.default_grace_period = nil
+	delete(m.clearedFields, organization.FieldDefaultGracePeriod)
+}
+
+// SetMaxGracePeriod sets the "max_grace_period" field.
+func (m *OrganizationMutation) SetMaxGracePeriod(l lifecycle.Period) {
+	m.max_grace_period = &l
+}
+
+// MaxGracePeriod returns the value of the "max_grace_period" field in the mutation.
+func (m *OrganizationMutation) MaxGracePeriod() (r lifecycle.Period, exists bool) {
+	v := m.max_grace_period
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMaxGracePeriod returns the old "max_grace_period" field's value of the Organization entity.
+// If the Organization object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrganizationMutation) OldMaxGracePeriod(ctx context.Context) (v *lifecycle.Period, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMaxGracePeriod is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMaxGracePeriod requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMaxGracePeriod: %w", err)
+	}
+	return oldValue.MaxGracePeriod, nil
+}
+
+// ClearMaxGracePeriod clears the value of the "max_grace_period" field.
+func (m *OrganizationMutation) ClearMaxGracePeriod() {
+	m.max_grace_period = nil
+	m.clearedFields[organization.FieldMaxGracePeriod] = struct{}{}
+}
+
+// MaxGracePeriodCleared returns if the "max_grace_period" field was cleared in this mutation.
+func (m *OrganizationMutation) MaxGracePeriodCleared() bool {
+	_, ok := m.clearedFields[organization.FieldMaxGracePeriod]
+	return ok
+}
+
+// ResetMaxGracePeriod resets all changes to the "max_grace_period" field.
+func (m *OrganizationMutation) ResetMaxGracePeriod() {
+	m.max_grace_period = nil
+	delete(m.clearedFields, organization.FieldMaxGracePeriod)
+}
+
 // Where appends a list predicates to the OrganizationMutation builder.
 func (m *OrganizationMutation) Where(ps ...predicate.Organization) {
 	m.predicates = append(m.predicates, ps...)
@@ -6217,12 +7373,27 @@ func (m *OrganizationMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *OrganizationMutation) Fields() []string {
-	fields := make([]string, 0, 2)
+	fields := make([]string, 0, 7)
 	if m.name != nil {
 		fields = append(fields, organization.FieldName)
 	}
+	if m.not_accessed_off != nil {
+		fields = append(fields, organization.FieldNotAccessedOff)
+	}
 	if m.created_at != nil {
 		fields = append(fields, organization.FieldCreatedAt)
+	}
+	if m.max_expiration_period != nil {
+		fields = append(fields, organization.FieldMaxExpirationPeriod)
+	}
+	if m.not_accessed_expiration_period != nil {
+		fields = append(fields, organization.FieldNotAccessedExpirationPeriod)
+	}
+	if m.default_grace_period != nil {
+		fields = append(fields, organization.FieldDefaultGracePeriod)
+	}
+	if m.max_grace_period != nil {
+		fields = append(fields, organization.FieldMaxGracePeriod)
 	}
 	return fields
 }
@@ -6234,8 +7405,18 @@ func (m *OrganizationMutation) Field(name string) (ent.Value, bool) {
 	switch name {
 	case organization.FieldName:
 		return m.Name()
+	case organization.FieldNotAccessedOff:
+		return m.NotAccessedOff()
 	case organization.FieldCreatedAt:
 		return m.CreatedAt()
+	case organization.FieldMaxExpirationPeriod:
+		return m.MaxExpirationPeriod()
+	case organization.FieldNotAccessedExpirationPeriod:
+		return m.NotAccessedExpirationPeriod()
+	case organization.FieldDefaultGracePeriod:
+		return m.DefaultGracePeriod()
+	case organization.FieldMaxGracePeriod:
+		return m.MaxGracePeriod()
 	}
 	return nil, false
 }
@@ -6247,8 +7428,18 @@ func (m *OrganizationMutation) OldField(ctx context.Context, name string) (ent.V
 	switch name {
 	case organization.FieldName:
 		return m.OldName(ctx)
+	case organization.FieldNotAccessedOff:
+		return m.OldNotAccessedOff(ctx)
 	case organization.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
+	case organization.FieldMaxExpirationPeriod:
+		return m.OldMaxExpirationPeriod(ctx)
+	case organization.FieldNotAccessedExpirationPeriod:
+		return m.OldNotAccessedExpirationPeriod(ctx)
+	case organization.FieldDefaultGracePeriod:
+		return m.OldDefaultGracePeriod(ctx)
+	case organization.FieldMaxGracePeriod:
+		return m.OldMaxGracePeriod(ctx)
 	}
 	return nil, fmt.Errorf("unknown Organization field %s", name)
 }
@@ -6265,12 +7456,47 @@ func (m *OrganizationMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetName(v)
 		return nil
+	case organization.FieldNotAccessedOff:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNotAccessedOff(v)
+		return nil
 	case organization.FieldCreatedAt:
 		v, ok := value.(time.Time)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetCreatedAt(v)
+		return nil
+	case organization.FieldMaxExpirationPeriod:
+		v, ok := value.(lifecycle.Period)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMaxExpirationPeriod(v)
+		return nil
+	case organization.FieldNotAccessedExpirationPeriod:
+		v, ok := value.(lifecycle.Period)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNotAccessedExpirationPeriod(v)
+		return nil
+	case organization.FieldDefaultGracePeriod:
+		v, ok := value.(lifecycle.Period)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDefaultGracePeriod(v)
+		return nil
+	case organization.FieldMaxGracePeriod:
+		v, ok := value.(lifecycle.Period)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMaxGracePeriod(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Organization field %s", name)
@@ -6301,7 +7527,20 @@ func (m *OrganizationMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *OrganizationMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(organization.FieldMaxExpirationPeriod) {
+		fields = append(fields, organization.FieldMaxExpirationPeriod)
+	}
+	if m.FieldCleared(organization.FieldNotAccessedExpirationPeriod) {
+		fields = append(fields, organization.FieldNotAccessedExpirationPeriod)
+	}
+	if m.FieldCleared(organization.FieldDefaultGracePeriod) {
+		fields = append(fields, organization.FieldDefaultGracePeriod)
+	}
+	if m.FieldCleared(organization.FieldMaxGracePeriod) {
+		fields = append(fields, organization.FieldMaxGracePeriod)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -6314,6 +7553,20 @@ func (m *OrganizationMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *OrganizationMutation) ClearField(name string) error {
+	switch name {
+	case organization.FieldMaxExpirationPeriod:
+		m.ClearMaxExpirationPeriod()
+		return nil
+	case organization.FieldNotAccessedExpirationPeriod:
+		m.ClearNotAccessedExpirationPeriod()
+		return nil
+	case organization.FieldDefaultGracePeriod:
+		m.ClearDefaultGracePeriod()
+		return nil
+	case organization.FieldMaxGracePeriod:
+		m.ClearMaxGracePeriod()
+		return nil
+	}
 	return fmt.Errorf("unknown Organization nullable field %s", name)
 }
 
@@ -6324,8 +7577,23 @@ func (m *OrganizationMutation) ResetField(name string) error {
 	case organization.FieldName:
 		m.ResetName()
 		return nil
+	case organization.FieldNotAccessedOff:
+		m.ResetNotAccessedOff()
+		return nil
 	case organization.FieldCreatedAt:
 		m.ResetCreatedAt()
+		return nil
+	case organization.FieldMaxExpirationPeriod:
+		m.ResetMaxExpirationPeriod()
+		return nil
+	case organization.FieldNotAccessedExpirationPeriod:
+		m.ResetNotAccessedExpirationPeriod()
+		return nil
+	case organization.FieldDefaultGracePeriod:
+		m.ResetDefaultGracePeriod()
+		return nil
+	case organization.FieldMaxGracePeriod:
+		m.ResetMaxGracePeriod()
 		return nil
 	}
 	return fmt.Errorf("unknown Organization field %s", name)
@@ -6379,26 +7647,546 @@ func (m *OrganizationMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Organization edge %s", name)
 }
 
+// PolicySweepMutation represents an operation that mutates the PolicySweep nodes in the graph.
+type PolicySweepMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *string
+	organization_id *string
+	project_id      *string
+	cursor          *string
+	created_at      *time.Time
+	clearedFields   map[string]struct{}
+	done            bool
+	oldValue        func(context.Context) (*PolicySweep, error)
+	predicates      []predicate.PolicySweep
+}
+
+var _ ent.Mutation = (*PolicySweepMutation)(nil)
+
+// policysweepOption allows management of the mutation configuration using functional options.
+type policysweepOption func(*PolicySweepMutation)
+
+// newPolicySweepMutation creates new mutation for the PolicySweep entity.
+func newPolicySweepMutation(c config, op Op, opts ...policysweepOption) *PolicySweepMutation {
+	m := &PolicySweepMutation{
+		config:        c,
+		op:            op,
+		typ:           TypePolicySweep,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withPolicySweepID sets the ID field of the mutation.
+func withPolicySweepID(id string) policysweepOption {
+	return func(m *PolicySweepMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *PolicySweep
+		)
+		m.oldValue = func(ctx context.Context) (*PolicySweep, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().PolicySweep.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withPolicySweep sets the old PolicySweep of the mutation.
+func withPolicySweep(node *PolicySweep) policysweepOption {
+	return func(m *PolicySweepMutation) {
+		m.oldValue = func(context.Context) (*PolicySweep, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m PolicySweepMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m PolicySweepMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("db: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of PolicySweep entities.
+func (m *PolicySweepMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *PolicySweepMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *PolicySweepMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().PolicySweep.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *PolicySweepMutation) SetOrganizationID(s string) {
+	m.organization_id = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *PolicySweepMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the PolicySweep entity.
+// If the PolicySweep object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PolicySweepMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *PolicySweepMutation) ResetOrganizationID() {
+	m.organization_id = nil
+}
+
+// SetProjectID sets the "project_id" field.
+func (m *PolicySweepMutation) SetProjectID(s string) {
+	m.project_id = &s
+}
+
+// ProjectID returns the value of the "project_id" field in the mutation.
+func (m *PolicySweepMutation) ProjectID() (r string, exists bool) {
+	v := m.project_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProjectID returns the old "project_id" field's value of the PolicySweep entity.
+// If the PolicySweep object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PolicySweepMutation) OldProjectID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProjectID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProjectID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProjectID: %w", err)
+	}
+	return oldValue.ProjectID, nil
+}
+
+// ClearProjectID clears the value of the "project_id" field.
+func (m *PolicySweepMutation) ClearProjectID() {
+	m.project_id = nil
+	m.clearedFields[policysweep.FieldProjectID] = struct{}{}
+}
+
+// ProjectIDCleared returns if the "project_id" field was cleared in this mutation.
+func (m *PolicySweepMutation) ProjectIDCleared() bool {
+	_, ok := m.clearedFields[policysweep.FieldProjectID]
+	return ok
+}
+
+// ResetProjectID resets all changes to the "project_id" field.
+func (m *PolicySweepMutation) ResetProjectID() {
+	m.project_id = nil
+	delete(m.clearedFields, policysweep.FieldProjectID)
+}
+
+// SetCursor sets the "cursor" field.
+func (m *PolicySweepMutation) SetCursor(s string) {
+	m.cursor = &s
+}
+
+// Cursor returns the value of the "cursor" field in the mutation.
+func (m *PolicySweepMutation) Cursor() (r string, exists bool) {
+	v := m.cursor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCursor returns the old "cursor" field's value of the PolicySweep entity.
+// If the PolicySweep object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PolicySweepMutation) OldCursor(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCursor is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCursor requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCursor: %w", err)
+	}
+	return oldValue.Cursor, nil
+}
+
+// ResetCursor resets all changes to the "cursor" field.
+func (m *PolicySweepMutation) ResetCursor() {
+	m.cursor = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *PolicySweepMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *PolicySweepMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the PolicySweep entity.
+// If the PolicySweep object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PolicySweepMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *PolicySweepMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// Where appends a list predicates to the PolicySweepMutation builder.
+func (m *PolicySweepMutation) Where(ps ...predicate.PolicySweep) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the PolicySweepMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *PolicySweepMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.PolicySweep, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *PolicySweepMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *PolicySweepMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (PolicySweep).
+func (m *PolicySweepMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *PolicySweepMutation) Fields() []string {
+	fields := make([]string, 0, 4)
+	if m.organization_id != nil {
+		fields = append(fields, policysweep.FieldOrganizationID)
+	}
+	if m.project_id != nil {
+		fields = append(fields, policysweep.FieldProjectID)
+	}
+	if m.cursor != nil {
+		fields = append(fields, policysweep.FieldCursor)
+	}
+	if m.created_at != nil {
+		fields = append(fields, policysweep.FieldCreatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *PolicySweepMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case policysweep.FieldOrganizationID:
+		return m.OrganizationID()
+	case policysweep.FieldProjectID:
+		return m.ProjectID()
+	case policysweep.FieldCursor:
+		return m.Cursor()
+	case policysweep.FieldCreatedAt:
+		return m.CreatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *PolicySweepMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case policysweep.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case policysweep.FieldProjectID:
+		return m.OldProjectID(ctx)
+	case policysweep.FieldCursor:
+		return m.OldCursor(ctx)
+	case policysweep.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown PolicySweep field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *PolicySweepMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case policysweep.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case policysweep.FieldProjectID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProjectID(v)
+		return nil
+	case policysweep.FieldCursor:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCursor(v)
+		return nil
+	case policysweep.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown PolicySweep field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *PolicySweepMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *PolicySweepMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *PolicySweepMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown PolicySweep numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *PolicySweepMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(policysweep.FieldProjectID) {
+		fields = append(fields, policysweep.FieldProjectID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *PolicySweepMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *PolicySweepMutation) ClearField(name string) error {
+	switch name {
+	case policysweep.FieldProjectID:
+		m.ClearProjectID()
+		return nil
+	}
+	return fmt.Errorf("unknown PolicySweep nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *PolicySweepMutation) ResetField(name string) error {
+	switch name {
+	case policysweep.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case policysweep.FieldProjectID:
+		m.ResetProjectID()
+		return nil
+	case policysweep.FieldCursor:
+		m.ResetCursor()
+		return nil
+	case policysweep.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown PolicySweep field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *PolicySweepMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *PolicySweepMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *PolicySweepMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *PolicySweepMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *PolicySweepMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *PolicySweepMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *PolicySweepMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown PolicySweep unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *PolicySweepMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown PolicySweep edge %s", name)
+}
+
 // ProjectMutation represents an operation that mutates the Project nodes in the graph.
 type ProjectMutation struct {
 	config
-	op                    Op
-	typ                   string
-	id                    *string
-	name                  *string
-	scope_catalogue       *[]catalogue.Definition
-	appendscope_catalogue []catalogue.Definition
-	created_at            *time.Time
-	updated_at            *time.Time
-	clearedFields         map[string]struct{}
-	organization          *string
-	clearedorganization   bool
-	environments          map[string]struct{}
-	removedenvironments   map[string]struct{}
-	clearedenvironments   bool
-	done                  bool
-	oldValue              func(context.Context) (*Project, error)
-	predicates            []predicate.Project
+	op                             Op
+	typ                            string
+	id                             *string
+	name                           *string
+	scope_catalogue                *[]catalogue.Definition
+	appendscope_catalogue          []catalogue.Definition
+	created_at                     *time.Time
+	updated_at                     *time.Time
+	max_expiration_period          *lifecycle.Period
+	not_accessed_expiration_period *lifecycle.Period
+	default_grace_period           *lifecycle.Period
+	max_grace_period               *lifecycle.Period
+	clearedFields                  map[string]struct{}
+	organization                   *string
+	clearedorganization            bool
+	environments                   map[string]struct{}
+	removedenvironments            map[string]struct{}
+	clearedenvironments            bool
+	done                           bool
+	oldValue                       func(context.Context) (*Project, error)
+	predicates                     []predicate.Project
 }
 
 var _ ent.Mutation = (*ProjectMutation)(nil)
@@ -6700,6 +8488,202 @@ func (m *ProjectMutation) ResetUpdatedAt() {
 	m.updated_at = nil
 }
 
+// SetMaxExpirationPeriod sets the "max_expiration_period" field.
+func (m *ProjectMutation) SetMaxExpirationPeriod(l lifecycle.Period) {
+	m.max_expiration_period = &l
+}
+
+// MaxExpirationPeriod returns the value of the "max_expiration_period" field in the mutation.
+func (m *ProjectMutation) MaxExpirationPeriod() (r lifecycle.Period, exists bool) {
+	v := m.max_expiration_period
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMaxExpirationPeriod returns the old "max_expiration_period" field's value of the Project entity.
+// If the Project object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProjectMutation) OldMaxExpirationPeriod(ctx context.Context) (v *lifecycle.Period, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMaxExpirationPeriod is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMaxExpirationPeriod requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMaxExpirationPeriod: %w", err)
+	}
+	return oldValue.MaxExpirationPeriod, nil
+}
+
+// ClearMaxExpirationPeriod clears the value of the "max_expiration_period" field.
+func (m *ProjectMutation) ClearMaxExpirationPeriod() {
+	m.max_expiration_period = nil
+	m.clearedFields[project.FieldMaxExpirationPeriod] = struct{}{}
+}
+
+// MaxExpirationPeriodCleared returns if the "max_expiration_period" field was cleared in this mutation.
+func (m *ProjectMutation) MaxExpirationPeriodCleared() bool {
+	_, ok := m.clearedFields[project.FieldMaxExpirationPeriod]
+	return ok
+}
+
+// ResetMaxExpirationPeriod resets all changes to the "max_expiration_period" field.
+func (m *ProjectMutation) ResetMaxExpirationPeriod() {
+	m.max_expiration_period = nil
+	delete(m.clearedFields, project.FieldMaxExpirationPeriod)
+}
+
+// SetNotAccessedExpirationPeriod sets the "not_accessed_expiration_period" field.
+func (m *ProjectMutation) SetNotAccessedExpirationPeriod(l lifecycle.Period) {
+	m.not_accessed_expiration_period = &l
+}
+
+// NotAccessedExpirationPeriod returns the value of the "not_accessed_expiration_period" field in the mutation.
+func (m *ProjectMutation) NotAccessedExpirationPeriod() (r lifecycle.Period, exists bool) {
+	v := m.not_accessed_expiration_period
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNotAccessedExpirationPeriod returns the old "not_accessed_expiration_period" field's value of the Project entity.
+// If the Project object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProjectMutation) OldNotAccessedExpirationPeriod(ctx context.Context) (v *lifecycle.Period, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNotAccessedExpirationPeriod is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNotAccessedExpirationPeriod requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNotAccessedExpirationPeriod: %w", err)
+	}
+	return oldValue.NotAccessedExpirationPeriod, nil
+}
+
+// ClearNotAccessedExpirationPeriod clears the value of the "not_accessed_expiration_period" field.
+func (m *ProjectMutation) ClearNotAccessedExpirationPeriod() {
+	m.not_accessed_expiration_period = nil
+	m.clearedFields[project.FieldNotAccessedExpirationPeriod] = struct{}{}
+}
+
+// NotAccessedExpirationPeriodCleared returns if the "not_accessed_expiration_period" field was cleared in this mutation.
+func (m *ProjectMutation) NotAccessedExpirationPeriodCleared() bool {
+	_, ok := m.clearedFields[project.FieldNotAccessedExpirationPeriod]
+	return ok
+}
+
+// ResetNotAccessedExpirationPeriod resets all changes to the "not_accessed_expiration_period" field.
+func (m *ProjectMutation) ResetNotAccessedExpirationPeriod() {
+	m.not_accessed_expiration_period = nil
+	delete(m.clearedFields, project.FieldNotAccessedExpirationPeriod)
+}
+
+// SetDefaultGracePeriod sets the "default_grace_period" field.
+func (m *ProjectMutation) SetDefaultGracePeriod(l lifecycle.Period) {
+	m.default_grace_period = &l
+}
+
+// DefaultGracePeriod returns the value of the "default_grace_period" field in the mutation.
+func (m *ProjectMutation) DefaultGracePeriod() (r lifecycle.Period, exists bool) {
+	v := m.default_grace_period
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDefaultGracePeriod returns the old "default_grace_period" field's value of the Project entity.
+// If the Project object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProjectMutation) OldDefaultGracePeriod(ctx context.Context) (v *lifecycle.Period, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDefaultGracePeriod is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDefaultGracePeriod requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDefaultGracePeriod: %w", err)
+	}
+	return oldValue.DefaultGracePeriod, nil
+}
+
+// ClearDefaultGracePeriod clears the value of the "default_grace_period" field.
+func (m *ProjectMutation) ClearDefaultGracePeriod() {
+	m.default_grace_period = nil
+	m.clearedFields[project.FieldDefaultGracePeriod] = struct{}{}
+}
+
+// DefaultGracePeriodCleared returns if the "default_grace_period" field was cleared in this mutation.
+func (m *ProjectMutation) DefaultGracePeriodCleared() bool {
+	_, ok := m.clearedFields[project.FieldDefaultGracePeriod]
+	return ok
+}
+
+// ResetDefaultGracePeriod resets all changes to the "default_grace_period" field.
+func (m *ProjectMutation) ResetDefaultGracePeriod() {
+	m.default_grace_period = nil
+	delete(m.clearedFields, project.FieldDefaultGracePeriod)
+}
+
+// SetMaxGracePeriod sets the "max_grace_period" field.
+func (m *ProjectMutation) SetMaxGracePeriod(l lifecycle.Period) {
+	m.max_grace_period = &l
+}
+
+// MaxGracePeriod returns the value of the "max_grace_period" field in the mutation.
+func (m *ProjectMutation) MaxGracePeriod() (r lifecycle.Period, exists bool) {
+	v := m.max_grace_period
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMaxGracePeriod returns the old "max_grace_period" field's value of the Project entity.
+// If the Project object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProjectMutation) OldMaxGracePeriod(ctx context.Context) (v *lifecycle.Period, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMaxGracePeriod is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMaxGracePeriod requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMaxGracePeriod: %w", err)
+	}
+	return oldValue.MaxGracePeriod, nil
+}
+
+// ClearMaxGracePeriod clears the value of the "max_grace_period" field.
+func (m *ProjectMutation) ClearMaxGracePeriod() {
+	m.max_grace_period = nil
+	m.clearedFields[project.FieldMaxGracePeriod] = struct{}{}
+}
+
+// MaxGracePeriodCleared returns if the "max_grace_period" field was cleared in this mutation.
+func (m *ProjectMutation) MaxGracePeriodCleared() bool {
+	_, ok := m.clearedFields[project.FieldMaxGracePeriod]
+	return ok
+}
+
+// ResetMaxGracePeriod resets all changes to the "max_grace_period" field.
+func (m *ProjectMutation) ResetMaxGracePeriod() {
+	m.max_grace_period = nil
+	delete(m.clearedFields, project.FieldMaxGracePeriod)
+}
+
 // ClearOrganization clears the "organization" edge to the Organization entity.
 func (m *ProjectMutation) ClearOrganization() {
 	m.clearedorganization = true
@@ -6815,7 +8799,7 @@ func (m *ProjectMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ProjectMutation) Fields() []string {
-	fields := make([]string, 0, 5)
+	fields := make([]string, 0, 9)
 	if m.organization != nil {
 		fields = append(fields, project.FieldOrganizationID)
 	}
@@ -6830,6 +8814,18 @@ func (m *ProjectMutation) Fields() []string {
 	}
 	if m.updated_at != nil {
 		fields = append(fields, project.FieldUpdatedAt)
+	}
+	if m.max_expiration_period != nil {
+		fields = append(fields, project.FieldMaxExpirationPeriod)
+	}
+	if m.not_accessed_expiration_period != nil {
+		fields = append(fields, project.FieldNotAccessedExpirationPeriod)
+	}
+	if m.default_grace_period != nil {
+		fields = append(fields, project.FieldDefaultGracePeriod)
+	}
+	if m.max_grace_period != nil {
+		fields = append(fields, project.FieldMaxGracePeriod)
 	}
 	return fields
 }
@@ -6849,6 +8845,14 @@ func (m *ProjectMutation) Field(name string) (ent.Value, bool) {
 		return m.CreatedAt()
 	case project.FieldUpdatedAt:
 		return m.UpdatedAt()
+	case project.FieldMaxExpirationPeriod:
+		return m.MaxExpirationPeriod()
+	case project.FieldNotAccessedExpirationPeriod:
+		return m.NotAccessedExpirationPeriod()
+	case project.FieldDefaultGracePeriod:
+		return m.DefaultGracePeriod()
+	case project.FieldMaxGracePeriod:
+		return m.MaxGracePeriod()
 	}
 	return nil, false
 }
@@ -6868,6 +8872,14 @@ func (m *ProjectMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldCreatedAt(ctx)
 	case project.FieldUpdatedAt:
 		return m.OldUpdatedAt(ctx)
+	case project.FieldMaxExpirationPeriod:
+		return m.OldMaxExpirationPeriod(ctx)
+	case project.FieldNotAccessedExpirationPeriod:
+		return m.OldNotAccessedExpirationPeriod(ctx)
+	case project.FieldDefaultGracePeriod:
+		return m.OldDefaultGracePeriod(ctx)
+	case project.FieldMaxGracePeriod:
+		return m.OldMaxGracePeriod(ctx)
 	}
 	return nil, fmt.Errorf("unknown Project field %s", name)
 }
@@ -6912,6 +8924,34 @@ func (m *ProjectMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetUpdatedAt(v)
 		return nil
+	case project.FieldMaxExpirationPeriod:
+		v, ok := value.(lifecycle.Period)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMaxExpirationPeriod(v)
+		return nil
+	case project.FieldNotAccessedExpirationPeriod:
+		v, ok := value.(lifecycle.Period)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNotAccessedExpirationPeriod(v)
+		return nil
+	case project.FieldDefaultGracePeriod:
+		v, ok := value.(lifecycle.Period)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDefaultGracePeriod(v)
+		return nil
+	case project.FieldMaxGracePeriod:
+		v, ok := value.(lifecycle.Period)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMaxGracePeriod(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Project field %s", name)
 }
@@ -6941,7 +8981,20 @@ func (m *ProjectMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *ProjectMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(project.FieldMaxExpirationPeriod) {
+		fields = append(fields, project.FieldMaxExpirationPeriod)
+	}
+	if m.FieldCleared(project.FieldNotAccessedExpirationPeriod) {
+		fields = append(fields, project.FieldNotAccessedExpirationPeriod)
+	}
+	if m.FieldCleared(project.FieldDefaultGracePeriod) {
+		fields = append(fields, project.FieldDefaultGracePeriod)
+	}
+	if m.FieldCleared(project.FieldMaxGracePeriod) {
+		fields = append(fields, project.FieldMaxGracePeriod)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -6954,6 +9007,20 @@ func (m *ProjectMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *ProjectMutation) ClearField(name string) error {
+	switch name {
+	case project.FieldMaxExpirationPeriod:
+		m.ClearMaxExpirationPeriod()
+		return nil
+	case project.FieldNotAccessedExpirationPeriod:
+		m.ClearNotAccessedExpirationPeriod()
+		return nil
+	case project.FieldDefaultGracePeriod:
+		m.ClearDefaultGracePeriod()
+		return nil
+	case project.FieldMaxGracePeriod:
+		m.ClearMaxGracePeriod()
+		return nil
+	}
 	return fmt.Errorf("unknown Project nullable field %s", name)
 }
 
@@ -6975,6 +9042,18 @@ func (m *ProjectMutation) ResetField(name string) error {
 		return nil
 	case project.FieldUpdatedAt:
 		m.ResetUpdatedAt()
+		return nil
+	case project.FieldMaxExpirationPeriod:
+		m.ResetMaxExpirationPeriod()
+		return nil
+	case project.FieldNotAccessedExpirationPeriod:
+		m.ResetNotAccessedExpirationPeriod()
+		return nil
+	case project.FieldDefaultGracePeriod:
+		m.ResetDefaultGracePeriod()
+		return nil
+	case project.FieldMaxGracePeriod:
+		m.ResetMaxGracePeriod()
 		return nil
 	}
 	return fmt.Errorf("unknown Project field %s", name)

@@ -10,6 +10,7 @@ import (
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"github.com/keytag/keytag/ent/db/organization"
+	"github.com/keytag/keytag/internal/lifecycle"
 )
 
 // Organization is the model entity for the Organization schema.
@@ -19,9 +20,19 @@ type Organization struct {
 	ID string `json:"id,omitempty"`
 	// Name holds the value of the "name" field.
 	Name string `json:"name,omitempty"`
+	// the rule of expiry by disuse is switched off
+	NotAccessedOff bool `json:"not_accessed_off,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
-	CreatedAt    time.Time `json:"created_at,omitempty"`
-	selectValues sql.SelectValues
+	CreatedAt time.Time `json:"created_at,omitempty"`
+	// MaxExpirationPeriod holds the value of the "max_expiration_period" field.
+	MaxExpirationPeriod *lifecycle.Period `json:"max_expiration_period,omitempty"`
+	// NotAccessedExpirationPeriod holds the value of the "not_accessed_expiration_period" field.
+	NotAccessedExpirationPeriod *lifecycle.Period `json:"not_accessed_expiration_period,omitempty"`
+	// DefaultGracePeriod holds the value of the "default_grace_period" field.
+	DefaultGracePeriod *lifecycle.Period `json:"default_grace_period,omitempty"`
+	// MaxGracePeriod holds the value of the "max_grace_period" field.
+	MaxGracePeriod *lifecycle.Period `json:"max_grace_period,omitempty"`
+	selectValues   sql.SelectValues
 }
 
 // scanValues returns the types for scanning values from sql.Rows.
@@ -29,6 +40,10 @@ func (*Organization) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case organization.FieldMaxExpirationPeriod, organization.FieldNotAccessedExpirationPeriod, organization.FieldDefaultGracePeriod, organization.FieldMaxGracePeriod:
+			values[i] = &sql.NullScanner{S: new(lifecycle.Period)}
+		case organization.FieldNotAccessedOff:
+			values[i] = new(sql.NullBool)
 		case organization.FieldID, organization.FieldName:
 			values[i] = new(sql.NullString)
 		case organization.FieldCreatedAt:
@@ -60,11 +75,45 @@ func (_m *Organization) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Name = value.String
 			}
+		case organization.FieldNotAccessedOff:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field not_accessed_off", values[i])
+			} else if value.Valid {
+				_m.NotAccessedOff = value.Bool
+			}
 		case organization.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
 				return fmt.Errorf("unexpected type %T for field created_at", values[i])
 			} else if value.Valid {
 				_m.CreatedAt = value.Time
+			}
+		case organization.FieldMaxExpirationPeriod:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field max_expiration_period", values[i])
+			} else if value.Valid {
+				_m.MaxExpirationPeriod = new(lifecycle.Period)
+				*_m.MaxExpirationPeriod = *value.S.(*lifecycle.Period)
+			}
+		case organization.FieldNotAccessedExpirationPeriod:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field not_accessed_expiration_period", values[i])
+			} else if value.Valid {
+				_m.NotAccessedExpirationPeriod = new(lifecycle.Period)
+				*_m.NotAccessedExpirationPeriod = *value.S.(*lifecycle.Period)
+			}
+		case organization.FieldDefaultGracePeriod:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field default_grace_period", values[i])
+			} else if value.Valid {
+				_m.DefaultGracePeriod = new(lifecycle.Period)
+				*_m.DefaultGracePeriod = *value.S.(*lifecycle.Period)
+			}
+		case organization.FieldMaxGracePeriod:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field max_grace_period", values[i])
+			} else if value.Valid {
+				_m.MaxGracePeriod = new(lifecycle.Period)
+				*_m.MaxGracePeriod = *value.S.(*lifecycle.Period)
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -105,8 +154,31 @@ func (_m *Organization) String() string {
 	builder.WriteString("name=")
 	builder.WriteString(_m.Name)
 	builder.WriteString(", ")
+	builder.WriteString("not_accessed_off=")
+	builder.WriteString(fmt.Sprintf("%v", _m.NotAccessedOff))
+	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))
+	builder.WriteString(", ")
+	if v := _m.MaxExpirationPeriod; v != nil {
+		builder.WriteString("max_expiration_period=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.NotAccessedExpirationPeriod; v != nil {
+		builder.WriteString("not_accessed_expiration_period=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.DefaultGracePeriod; v != nil {
+		builder.WriteString("default_grace_period=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.MaxGracePeriod; v != nil {
+		builder.WriteString("max_grace_period=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
 	builder.WriteByte(')')
 	return builder.String()
 }

@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/keytag/keytag/ent/db/organization"
+	"github.com/keytag/keytag/internal/lifecycle"
 )
 
 // OrganizationCreate is the builder for creating a Organization entity.
@@ -26,9 +27,79 @@ func (_c *OrganizationCreate) SetName(v string) *OrganizationCreate {
 	return _c
 }
 
+// SetNotAccessedOff sets the "not_accessed_off" field.
+func (_c *OrganizationCreate) SetNotAccessedOff(v bool) *OrganizationCreate {
+	_c.mutation.SetNotAccessedOff(v)
+	return _c
+}
+
+// SetNillableNotAccessedOff sets the "not_accessed_off" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableNotAccessedOff(v *bool) *OrganizationCreate {
+	if v != nil {
+		_c.SetNotAccessedOff(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *OrganizationCreate) SetCreatedAt(v time.Time) *OrganizationCreate {
 	_c.mutation.SetCreatedAt(v)
+	return _c
+}
+
+// SetMaxExpirationPeriod sets the "max_expiration_period" field.
+func (_c *OrganizationCreate) SetMaxExpirationPeriod(v lifecycle.Period) *OrganizationCreate {
+	_c.mutation.SetMaxExpirationPeriod(v)
+	return _c
+}
+
+// SetNillableMaxExpirationPeriod sets the "max_expiration_period" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableMaxExpirationPeriod(v *lifecycle.Period) *OrganizationCreate {
+	if v != nil {
+		_c.SetMaxExpirationPeriod(*v)
+	}
+	return _c
+}
+
+// SetNotAccessedExpirationPeriod sets the "not_accessed_expiration_period" field.
+func (_c *OrganizationCreate) SetNotAccessedExpirationPeriod(v lifecycle.Period) *OrganizationCreate {
+	_c.mutation.SetNotAccessedExpirationPeriod(v)
+	return _c
+}
+
+// SetNillableNotAccessedExpirationPeriod sets the "not_accessed_expiration_period" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableNotAccessedExpirationPeriod(v *lifecycle.Period) *OrganizationCreate {
+	if v != nil {
+		_c.SetNotAccessedExpirationPeriod(*v)
+	}
+	return _c
+}
+
+// SetDefaultGracePeriod sets the "default_grace_period" field.
+func (_c *OrganizationCreate) SetDefaultGracePeriod(v lifecycle.Period) *OrganizationCreate {
+	_c.mutation.SetDefaultGracePeriod(v)
+	return _c
+}
+
+// SetNillableDefaultGracePeriod sets the "default_grace_period" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableDefaultGracePeriod(v *lifecycle.Period) *OrganizationCreate {
+	if v != nil {
+		_c.SetDefaultGracePeriod(*v)
+	}
+	return _c
+}
+
+// SetMaxGracePeriod sets the "max_grace_period" field.
+func (_c *OrganizationCreate) SetMaxGracePeriod(v lifecycle.Period) *OrganizationCreate {
+	_c.mutation.SetMaxGracePeriod(v)
+	return _c
+}
+
+// SetNillableMaxGracePeriod sets the "max_grace_period" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableMaxGracePeriod(v *lifecycle.Period) *OrganizationCreate {
+	if v != nil {
+		_c.SetMaxGracePeriod(*v)
+	}
 	return _c
 }
 
@@ -45,6 +116,9 @@ func (_c *OrganizationCreate) Mutation() *OrganizationMutation {
 
 // Save creates the Organization in the database.
 func (_c *OrganizationCreate) Save(ctx context.Context) (*Organization, error) {
+	if err := _c.defaults(); err != nil {
+		return nil, err
+	}
 	return withHooks(ctx, _c.sqlSave, _c.mutation, _c.hooks)
 }
 
@@ -70,6 +144,15 @@ func (_c *OrganizationCreate) ExecX(ctx context.Context) {
 	}
 }
 
+// defaults sets the default values of the builder before save.
+func (_c *OrganizationCreate) defaults() error {
+	if _, ok := _c.mutation.NotAccessedOff(); !ok {
+		v := organization.DefaultNotAccessedOff
+		_c.mutation.SetNotAccessedOff(v)
+	}
+	return nil
+}
+
 // check runs all checks and user-defined validators on the builder.
 func (_c *OrganizationCreate) check() error {
 	if _, ok := _c.mutation.Name(); !ok {
@@ -79,6 +162,9 @@ func (_c *OrganizationCreate) check() error {
 		if err := organization.NameValidator(v); err != nil {
 			return &ValidationError{Name: "name", err: fmt.Errorf(`db: validator failed for field "Organization.name": %w`, err)}
 		}
+	}
+	if _, ok := _c.mutation.NotAccessedOff(); !ok {
+		return &ValidationError{Name: "not_accessed_off", err: errors.New(`db: missing required field "Organization.not_accessed_off"`)}
 	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		return &ValidationError{Name: "created_at", err: errors.New(`db: missing required field "Organization.created_at"`)}
@@ -127,9 +213,29 @@ func (_c *OrganizationCreate) createSpec() (*Organization, *sqlgraph.CreateSpec)
 		_spec.SetField(organization.FieldName, field.TypeString, value)
 		_node.Name = value
 	}
+	if value, ok := _c.mutation.NotAccessedOff(); ok {
+		_spec.SetField(organization.FieldNotAccessedOff, field.TypeBool, value)
+		_node.NotAccessedOff = value
+	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(organization.FieldCreatedAt, field.TypeTime, value)
 		_node.CreatedAt = value
+	}
+	if value, ok := _c.mutation.MaxExpirationPeriod(); ok {
+		_spec.SetField(organization.FieldMaxExpirationPeriod, field.TypeString, value)
+		_node.MaxExpirationPeriod = &value
+	}
+	if value, ok := _c.mutation.NotAccessedExpirationPeriod(); ok {
+		_spec.SetField(organization.FieldNotAccessedExpirationPeriod, field.TypeString, value)
+		_node.NotAccessedExpirationPeriod = &value
+	}
+	if value, ok := _c.mutation.DefaultGracePeriod(); ok {
+		_spec.SetField(organization.FieldDefaultGracePeriod, field.TypeString, value)
+		_node.DefaultGracePeriod = &value
+	}
+	if value, ok := _c.mutation.MaxGracePeriod(); ok {
+		_spec.SetField(organization.FieldMaxGracePeriod, field.TypeString, value)
+		_node.MaxGracePeriod = &value
 	}
 	return _node, _spec
 }
@@ -152,6 +258,7 @@ func (_c *OrganizationCreateBulk) Save(ctx context.Context) ([]*Organization, er
 	for i := range _c.builders {
 		func(i int, root context.Context) {
 			builder := _c.builders[i]
+			builder.defaults()
 			var mut Mutator = MutateFunc(func(ctx context.Context, m Mutation) (Value, error) {
 				mutation, ok := m.(*OrganizationMutation)
 				if !ok {

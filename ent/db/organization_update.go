@@ -12,6 +12,7 @@ import (
 	"entgo.io/ent/schema/field"
 	"github.com/keytag/keytag/ent/db/organization"
 	"github.com/keytag/keytag/ent/db/predicate"
+	"github.com/keytag/keytag/internal/lifecycle"
 )
 
 // OrganizationUpdate is the builder for updating Organization entities.
@@ -39,6 +40,100 @@ func (_u *OrganizationUpdate) SetNillableName(v *string) *OrganizationUpdate {
 	if v != nil {
 		_u.SetName(*v)
 	}
+	return _u
+}
+
+// SetNotAccessedOff sets the "not_accessed_off" field.
+func (_u *OrganizationUpdate) SetNotAccessedOff(v bool) *OrganizationUpdate {
+	_u.mutation.SetNotAccessedOff(v)
+	return _u
+}
+
+// SetNillableNotAccessedOff sets the "not_accessed_off" field if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableNotAccessedOff(v *bool) *OrganizationUpdate {
+	if v != nil {
+		_u.SetNotAccessedOff(*v)
+	}
+	return _u
+}
+
+// SetMaxExpirationPeriod sets the "max_expiration_period" field.
+func (_u *OrganizationUpdate) SetMaxExpirationPeriod(v lifecycle.Period) *OrganizationUpdate {
+	_u.mutation.SetMaxExpirationPeriod(v)
+	return _u
+}
+
+// SetNillableMaxExpirationPeriod sets the "max_expiration_period" field if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableMaxExpirationPeriod(v *lifecycle.Period) *OrganizationUpdate {
+	if v != nil {
+		_u.SetMaxExpirationPeriod(*v)
+	}
+	return _u
+}
+
+// ClearMaxExpirationPeriod clears the value of the "max_expiration_period" field.
+func (_u *OrganizationUpdate) ClearMaxExpirationPeriod() *OrganizationUpdate {
+	_u.mutation.ClearMaxExpirationPeriod()
+	return _u
+}
+
+// SetNotAccessedExpirationPeriod sets the "not_accessed_expiration_period" field.
+func (_u *OrganizationUpdate) SetNotAccessedExpirationPeriod(v lifecycle.Period) *OrganizationUpdate {
+	_u.mutation.SetNotAccessedExpirationPeriod(v)
+	return _u
+}
+
+// SetNillableNotAccessedExpirationPeriod sets the "not_accessed_expiration_period" field if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableNotAccessedExpirationPeriod(v *lifecycle.Period) *OrganizationUpdate {
+	if v != nil {
+		_u.SetNotAccessedExpirationPeriod(*v)
+	}
+	return _u
+}
+
+// ClearNotAccessedExpirationPeriod clears the value of the "not_accessed_expiration_period" field.
+func (_u *OrganizationUpdate) ClearNotAccessedExpirationPeriod() *OrganizationUpdate {
+	_u.mutation.ClearNotAccessedExpirationPeriod()
+	return _u
+}
+
+// SetDefaultGracePeriod sets the "default_grace_period" field.
+func (_u *OrganizationUpdate) SetDefaultGracePeriod(v lifecycle.Period) *OrganizationUpdate {
+	_u.mutation.SetDefaultGracePeriod(v)
+	return _u
+}
+
+// SetNillableDefaultGracePeriod sets the "default_grace_period" field if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableDefaultGracePeriod(v *lifecycle.Period) *OrganizationUpdate {
+	if v != nil {
+		_u.SetDefaultGracePeriod(*v)
+	}
+	return _u
+}
+
+// ClearDefaultGracePeriod clears the value of the "default_grace_period" field.
+func (_u *OrganizationUpdate) ClearDefaultGracePeriod() *OrganizationUpdate {
+	_u.mutation.ClearDefaultGracePeriod()
+	return _u
+}
+
+// SetMaxGracePeriod sets the "max_grace_period" field.
+func (_u *OrganizationUpdate) SetMaxGracePeriod(v lifecycle.Period) *OrganizationUpdate {
+	_u.mutation.SetMaxGracePeriod(v)
+	return _u
+}
+
+// SetNillableMaxGracePeriod sets the "max_grace_period" field if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableMaxGracePeriod(v *lifecycle.Period) *OrganizationUpdate {
+	if v != nil {
+		_u.SetMaxGracePeriod(*v)
+	}
+	return _u
+}
+
+// ClearMaxGracePeriod clears the value of the "max_grace_period" field.
+func (_u *OrganizationUpdate) ClearMaxGracePeriod() *OrganizationUpdate {
+	_u.mutation.ClearMaxGracePeriod()
 	return _u
 }
 
@@ -105,6 +200,33 @@ func (_u *OrganizationUpdate) sqlSave(ctx context.Context) (_node int, err error
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(organization.FieldName, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.NotAccessedOff(); ok {
+		_spec.SetField(organization.FieldNotAccessedOff, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.MaxExpirationPeriod(); ok {
+		_spec.SetField(organization.FieldMaxExpirationPeriod, field.TypeString, value)
+	}
+	if _u.mutation.MaxExpirationPeriodCleared() {
+		_spec.ClearField(organization.FieldMaxExpirationPeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.NotAccessedExpirationPeriod(); ok {
+		_spec.SetField(organization.FieldNotAccessedExpirationPeriod, field.TypeString, value)
+	}
+	if _u.mutation.NotAccessedExpirationPeriodCleared() {
+		_spec.ClearField(organization.FieldNotAccessedExpirationPeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.DefaultGracePeriod(); ok {
+		_spec.SetField(organization.FieldDefaultGracePeriod, field.TypeString, value)
+	}
+	if _u.mutation.DefaultGracePeriodCleared() {
+		_spec.ClearField(organization.FieldDefaultGracePeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.MaxGracePeriod(); ok {
+		_spec.SetField(organization.FieldMaxGracePeriod, field.TypeString, value)
+	}
+	if _u.mutation.MaxGracePeriodCleared() {
+		_spec.ClearField(organization.FieldMaxGracePeriod, field.TypeString)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -138,6 +260,100 @@ func (_u *OrganizationUpdateOne) SetNillableName(v *string) *OrganizationUpdateO
 	if v != nil {
 		_u.SetName(*v)
 	}
+	return _u
+}
+
+// SetNotAccessedOff sets the "not_accessed_off" field.
+func (_u *OrganizationUpdateOne) SetNotAccessedOff(v bool) *OrganizationUpdateOne {
+	_u.mutation.SetNotAccessedOff(v)
+	return _u
+}
+
+// SetNillableNotAccessedOff sets the "not_accessed_off" field if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableNotAccessedOff(v *bool) *OrganizationUpdateOne {
+	if v != nil {
+		_u.SetNotAccessedOff(*v)
+	}
+	return _u
+}
+
+// SetMaxExpirationPeriod sets the "max_expiration_period" field.
+func (_u *OrganizationUpdateOne) SetMaxExpirationPeriod(v lifecycle.Period) *OrganizationUpdateOne {
+	_u.mutation.SetMaxExpirationPeriod(v)
+	return _u
+}
+
+// SetNillableMaxExpirationPeriod sets the "max_expiration_period" field if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableMaxExpirationPeriod(v *lifecycle.Period) *OrganizationUpdateOne {
+	if v != nil {
+		_u.SetMaxExpirationPeriod(*v)
+	}
+	return _u
+}
+
+// ClearMaxExpirationPeriod clears the value of the "max_expiration_period" field.
+func (_u *OrganizationUpdateOne) ClearMaxExpirationPeriod() *OrganizationUpdateOne {
+	_u.mutation.ClearMaxExpirationPeriod()
+	return _u
+}
+
+// SetNotAccessedExpirationPeriod sets the "not_accessed_expiration_period" field.
+func (_u *OrganizationUpdateOne) SetNotAccessedExpirationPeriod(v lifecycle.Period) *OrganizationUpdateOne {
+	_u.mutation.SetNotAccessedExpirationPeriod(v)
+	return _u
+}
+
+// SetNillableNotAccessedExpirationPeriod sets the "not_accessed_expiration_period" field if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableNotAccessedExpirationPeriod(v *lifecycle.Period) *OrganizationUpdateOne {
+	if v != nil {
+		_u.SetNotAccessedExpirationPeriod(*v)
+	}
+	return _u
+}
+
+// ClearNotAccessedExpirationPeriod clears the value of the "not_accessed_expiration_period" field.
+func (_u *OrganizationUpdateOne) ClearNotAccessedExpirationPeriod() *OrganizationUpdateOne {
+	_u.mutation.ClearNotAccessedExpirationPeriod()
+	return _u
+}
+
+// SetDefaultGracePeriod sets the "default_grace_period" field.
+func (_u *OrganizationUpdateOne) SetDefaultGracePeriod(v lifecycle.Period) *OrganizationUpdateOne {
+	_u.mutation.SetDefaultGracePeriod(v)
+	return _u
+}
+
+// SetNillableDefaultGracePeriod sets the "default_grace_period" field if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableDefaultGracePeriod(v *lifecycle.Period) *OrganizationUpdateOne {
+	if v != nil {
+		_u.SetDefaultGracePeriod(*v)
+	}
+	return _u
+}
+
+// ClearDefaultGracePeriod clears the value of the "default_grace_period" field.
+func (_u *OrganizationUpdateOne) ClearDefaultGracePeriod() *OrganizationUpdateOne {
+	_u.mutation.ClearDefaultGracePeriod()
+	return _u
+}
+
+// SetMaxGracePeriod sets the "max_grace_period" field.
+func (_u *OrganizationUpdateOne) SetMaxGracePeriod(v lifecycle.Period) *OrganizationUpdateOne {
+	_u.mutation.SetMaxGracePeriod(v)
+	return _u
+}
+
+// SetNillableMaxGracePeriod sets the "max_grace_period" field if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableMaxGracePeriod(v *lifecycle.Period) *OrganizationUpdateOne {
+	if v != nil {
+		_u.SetMaxGracePeriod(*v)
+	}
+	return _u
+}
+
+// ClearMaxGracePeriod clears the value of the "max_grace_period" field.
+func (_u *OrganizationUpdateOne) ClearMaxGracePeriod() *OrganizationUpdateOne {
+	_u.mutation.ClearMaxGracePeriod()
 	return _u
 }
 
@@ -233,6 +449,33 @@ func (_u *OrganizationUpdateOne) sqlSave(ctx context.Context) (_node *Organizati
 	}
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(organization.FieldName, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.NotAccessedOff(); ok {
+		_spec.SetField(organization.FieldNotAccessedOff, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.MaxExpirationPeriod(); ok {
+		_spec.SetField(organization.FieldMaxExpirationPeriod, field.TypeString, value)
+	}
+	if _u.mutation.MaxExpirationPeriodCleared() {
+		_spec.ClearField(organization.FieldMaxExpirationPeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.NotAccessedExpirationPeriod(); ok {
+		_spec.SetField(organization.FieldNotAccessedExpirationPeriod, field.TypeString, value)
+	}
+	if _u.mutation.NotAccessedExpirationPeriodCleared() {
+		_spec.ClearField(organization.FieldNotAccessedExpirationPeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.DefaultGracePeriod(); ok {
+		_spec.SetField(organization.FieldDefaultGracePeriod, field.TypeString, value)
+	}
+	if _u.mutation.DefaultGracePeriodCleared() {
+		_spec.ClearField(organization.FieldDefaultGracePeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.MaxGracePeriod(); ok {
+		_spec.SetField(organization.FieldMaxGracePeriod, field.TypeString, value)
+	}
+	if _u.mutation.MaxGracePeriodCleared() {
+		_spec.ClearField(organization.FieldMaxGracePeriod, field.TypeString)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &Organization{config: _u.config}

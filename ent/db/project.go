@@ -13,6 +13,7 @@ import (
 	"github.com/keytag/keytag/ent/db/organization"
 	"github.com/keytag/keytag/ent/db/project"
 	"github.com/keytag/keytag/internal/catalogue"
+	"github.com/keytag/keytag/internal/lifecycle"
 )
 
 // Project is the model entity for the Project schema.
@@ -30,6 +31,14 @@ type Project struct {
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// UpdatedAt holds the value of the "updated_at" field.
 	UpdatedAt time.Time `json:"updated_at,omitempty"`
+	// MaxExpirationPeriod holds the value of the "max_expiration_period" field.
+	MaxExpirationPeriod *lifecycle.Period `json:"max_expiration_period,omitempty"`
+	// NotAccessedExpirationPeriod holds the value of the "not_accessed_expiration_period" field.
+	NotAccessedExpirationPeriod *lifecycle.Period `json:"not_accessed_expiration_period,omitempty"`
+	// DefaultGracePeriod holds the value of the "default_grace_period" field.
+	DefaultGracePeriod *lifecycle.Period `json:"default_grace_period,omitempty"`
+	// MaxGracePeriod holds the value of the "max_grace_period" field.
+	MaxGracePeriod *lifecycle.Period `json:"max_grace_period,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the ProjectQuery when eager-loading is set.
 	Edges        ProjectEdges `json:"edges"`
@@ -72,6 +81,8 @@ func (*Project) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case project.FieldMaxExpirationPeriod, project.FieldNotAccessedExpirationPeriod, project.FieldDefaultGracePeriod, project.FieldMaxGracePeriod:
+			values[i] = &sql.NullScanner{S: new(lifecycle.Period)}
 		case project.FieldScopeCatalogue:
 			values[i] = new([]byte)
 		case project.FieldID, project.FieldOrganizationID, project.FieldName:
@@ -130,6 +141,34 @@ func (_m *Project) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field updated_at", values[i])
 			} else if value.Valid {
 				_m.UpdatedAt = value.Time
+			}
+		case project.FieldMaxExpirationPeriod:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field max_expiration_period", values[i])
+			} else if value.Valid {
+				_m.MaxExpirationPeriod = new(lifecycle.Period)
+				*_m.MaxExpirationPeriod = *value.S.(*lifecycle.Period)
+			}
+		case project.FieldNotAccessedExpirationPeriod:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field not_accessed_expiration_period", values[i])
+			} else if value.Valid {
+				_m.NotAccessedExpirationPeriod = new(lifecycle.Period)
+				*_m.NotAccessedExpirationPeriod = *value.S.(*lifecycle.Period)
+			}
+		case project.FieldDefaultGracePeriod:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field default_grace_period", values[i])
+			} else if value.Valid {
+				_m.DefaultGracePeriod = new(lifecycle.Period)
+				*_m.DefaultGracePeriod = *value.S.(*lifecycle.Period)
+			}
+		case project.FieldMaxGracePeriod:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field max_grace_period", values[i])
+			} else if value.Valid {
+				_m.MaxGracePeriod = new(lifecycle.Period)
+				*_m.MaxGracePeriod = *value.S.(*lifecycle.Period)
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -191,6 +230,26 @@ func (_m *Project) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("updated_at=")
 	builder.WriteString(_m.UpdatedAt.Format(time.ANSIC))
+	builder.WriteString(", ")
+	if v := _m.MaxExpirationPeriod; v != nil {
+		builder.WriteString("max_expiration_period=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.NotAccessedExpirationPeriod; v != nil {
+		builder.WriteString("not_accessed_expiration_period=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.DefaultGracePeriod; v != nil {
+		builder.WriteString("default_grace_period=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.MaxGracePeriod; v != nil {
+		builder.WriteString("max_grace_period=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
 	builder.WriteByte(')')
 	return builder.String()
 }

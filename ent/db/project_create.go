@@ -14,6 +14,7 @@ import (
 	"github.com/keytag/keytag/ent/db/organization"
 	"github.com/keytag/keytag/ent/db/project"
 	"github.com/keytag/keytag/internal/catalogue"
+	"github.com/keytag/keytag/internal/lifecycle"
 )
 
 // ProjectCreate is the builder for creating a Project entity.
@@ -50,6 +51,62 @@ func (_c *ProjectCreate) SetCreatedAt(v time.Time) *ProjectCreate {
 // SetUpdatedAt sets the "updated_at" field.
 func (_c *ProjectCreate) SetUpdatedAt(v time.Time) *ProjectCreate {
 	_c.mutation.SetUpdatedAt(v)
+	return _c
+}
+
+// SetMaxExpirationPeriod sets the "max_expiration_period" field.
+func (_c *ProjectCreate) SetMaxExpirationPeriod(v lifecycle.Period) *ProjectCreate {
+	_c.mutation.SetMaxExpirationPeriod(v)
+	return _c
+}
+
+// SetNillableMaxExpirationPeriod sets the "max_expiration_period" field if the given value is not nil.
+func (_c *ProjectCreate) SetNillableMaxExpirationPeriod(v *lifecycle.Period) *ProjectCreate {
+	if v != nil {
+		_c.SetMaxExpirationPeriod(*v)
+	}
+	return _c
+}
+
+// SetNotAccessedExpirationPeriod sets the "not_accessed_expiration_period" field.
+func (_c *ProjectCreate) SetNotAccessedExpirationPeriod(v lifecycle.Period) *ProjectCreate {
+	_c.mutation.SetNotAccessedExpirationPeriod(v)
+	return _c
+}
+
+// SetNillableNotAccessedExpirationPeriod sets the "not_accessed_expiration_period" field if the given value is not nil.
+func (_c *ProjectCreate) SetNillableNotAccessedExpirationPeriod(v *lifecycle.Period) *ProjectCreate {
+	if v != nil {
+		_c.SetNotAccessedExpirationPeriod(*v)
+	}
+	return _c
+}
+
+// SetDefaultGracePeriod sets the "default_grace_period" field.
+func (_c *ProjectCreate) SetDefaultGracePeriod(v lifecycle.Period) *ProjectCreate {
+	_c.mutation.SetDefaultGracePeriod(v)
+	return _c
+}
+
+// SetNillableDefaultGracePeriod sets the "default_grace_period" field if the given value is not nil.
+func (_c *ProjectCreate) SetNillableDefaultGracePeriod(v *lifecycle.Period) *ProjectCreate {
+	if v != nil {
+		_c.SetDefaultGracePeriod(*v)
+	}
+	return _c
+}
+
+// SetMaxGracePeriod sets the "max_grace_period" field.
+func (_c *ProjectCreate) SetMaxGracePeriod(v lifecycle.Period) *ProjectCreate {
+	_c.mutation.SetMaxGracePeriod(v)
+	return _c
+}
+
+// SetNillableMaxGracePeriod sets the "max_grace_period" field if the given value is not nil.
+func (_c *ProjectCreate) SetNillableMaxGracePeriod(v *lifecycle.Period) *ProjectCreate {
+	if v != nil {
+		_c.SetMaxGracePeriod(*v)
+	}
 	return _c
 }
 
@@ -196,6 +253,22 @@ func (_c *ProjectCreate) createSpec() (*Project, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.UpdatedAt(); ok {
 		_spec.SetField(project.FieldUpdatedAt, field.TypeTime, value)
 		_node.UpdatedAt = value
+	}
+	if value, ok := _c.mutation.MaxExpirationPeriod(); ok {
+		_spec.SetField(project.FieldMaxExpirationPeriod, field.TypeString, value)
+		_node.MaxExpirationPeriod = &value
+	}
+	if value, ok := _c.mutation.NotAccessedExpirationPeriod(); ok {
+		_spec.SetField(project.FieldNotAccessedExpirationPeriod, field.TypeString, value)
+		_node.NotAccessedExpirationPeriod = &value
+	}
+	if value, ok := _c.mutation.DefaultGracePeriod(); ok {
+		_spec.SetField(project.FieldDefaultGracePeriod, field.TypeString, value)
+		_node.DefaultGracePeriod = &value
+	}
+	if value, ok := _c.mutation.MaxGracePeriod(); ok {
+		_spec.SetField(project.FieldMaxGracePeriod, field.TypeString, value)
+		_node.MaxGracePeriod = &value
 	}
 	if nodes := _c.mutation.OrganizationIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

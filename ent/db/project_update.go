@@ -16,6 +16,7 @@ import (
 	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/ent/db/project"
 	"github.com/keytag/keytag/internal/catalogue"
+	"github.com/keytag/keytag/internal/lifecycle"
 )
 
 // ProjectUpdate is the builder for updating Project entities.
@@ -69,6 +70,86 @@ func (_u *ProjectUpdate) SetNillableUpdatedAt(v *time.Time) *ProjectUpdate {
 	if v != nil {
 		_u.SetUpdatedAt(*v)
 	}
+	return _u
+}
+
+// SetMaxExpirationPeriod sets the "max_expiration_period" field.
+func (_u *ProjectUpdate) SetMaxExpirationPeriod(v lifecycle.Period) *ProjectUpdate {
+	_u.mutation.SetMaxExpirationPeriod(v)
+	return _u
+}
+
+// SetNillableMaxExpirationPeriod sets the "max_expiration_period" field if the given value is not nil.
+func (_u *ProjectUpdate) SetNillableMaxExpirationPeriod(v *lifecycle.Period) *ProjectUpdate {
+	if v != nil {
+		_u.SetMaxExpirationPeriod(*v)
+	}
+	return _u
+}
+
+// ClearMaxExpirationPeriod clears the value of the "max_expiration_period" field.
+func (_u *ProjectUpdate) ClearMaxExpirationPeriod() *ProjectUpdate {
+	_u.mutation.ClearMaxExpirationPeriod()
+	return _u
+}
+
+// SetNotAccessedExpirationPeriod sets the "not_accessed_expiration_period" field.
+func (_u *ProjectUpdate) SetNotAccessedExpirationPeriod(v lifecycle.Period) *ProjectUpdate {
+	_u.mutation.SetNotAccessedExpirationPeriod(v)
+	return _u
+}
+
+// SetNillableNotAccessedExpirationPeriod sets the "not_accessed_expiration_period" field if the given value is not nil.
+func (_u *ProjectUpdate) SetNillableNotAccessedExpirationPeriod(v *lifecycle.Period) *ProjectUpdate {
+	if v != nil {
+		_u.SetNotAccessedExpirationPeriod(*v)
+	}
+	return _u
+}
+
+// ClearNotAccessedExpirationPeriod clears the value of the "not_accessed_expiration_period" field.
+func (_u *ProjectUpdate) ClearNotAccessedExpirationPeriod() *ProjectUpdate {
+	_u.mutation.ClearNotAccessedExpirationPeriod()
+	return _u
+}
+
+// SetDefaultGracePeriod sets the "default_grace_period" field.
+func (_u *ProjectUpdate) SetDefaultGracePeriod(v lifecycle.Period) *ProjectUpdate {
+	_u.mutation.SetDefaultGracePeriod(v)
+	return _u
+}
+
+// SetNillableDefaultGracePeriod sets the "default_grace_period" field if the given value is not nil.
+func (_u *ProjectUpdate) SetNillableDefaultGracePeriod(v *lifecycle.Period) *ProjectUpdate {
+	if v != nil {
+		_u.SetDefaultGracePeriod(*v)
+	}
+	return _u
+}
+
+// ClearDefaultGracePeriod clears the value of the "default_grace_period" field.
+func (_u *ProjectUpdate) ClearDefaultGracePeriod() *ProjectUpdate {
+	_u.mutation.ClearDefaultGracePeriod()
+	return _u
+}
+
+// SetMaxGracePeriod sets the "max_grace_period" field.
+func (_u *ProjectUpdate) SetMaxGracePeriod(v lifecycle.Period) *ProjectUpdate {
+	_u.mutation.SetMaxGracePeriod(v)
+	return _u
+}
+
+// SetNillableMaxGracePeriod sets the "max_grace_period" field if the given value is not nil.
+func (_u *ProjectUpdate) SetNillableMaxGracePeriod(v *lifecycle.Period) *ProjectUpdate {
+	if v != nil {
+		_u.SetMaxGracePeriod(*v)
+	}
+	return _u
+}
+
+// ClearMaxGracePeriod clears the value of the "max_grace_period" field.
+func (_u *ProjectUpdate) ClearMaxGracePeriod() *ProjectUpdate {
+	_u.mutation.ClearMaxGracePeriod()
 	return _u
 }
 
@@ -185,6 +266,30 @@ func (_u *ProjectUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(project.FieldUpdatedAt, field.TypeTime, value)
 	}
+	if value, ok := _u.mutation.MaxExpirationPeriod(); ok {
+		_spec.SetField(project.FieldMaxExpirationPeriod, field.TypeString, value)
+	}
+	if _u.mutation.MaxExpirationPeriodCleared() {
+		_spec.ClearField(project.FieldMaxExpirationPeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.NotAccessedExpirationPeriod(); ok {
+		_spec.SetField(project.FieldNotAccessedExpirationPeriod, field.TypeString, value)
+	}
+	if _u.mutation.NotAccessedExpirationPeriodCleared() {
+		_spec.ClearField(project.FieldNotAccessedExpirationPeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.DefaultGracePeriod(); ok {
+		_spec.SetField(project.FieldDefaultGracePeriod, field.TypeString, value)
+	}
+	if _u.mutation.DefaultGracePeriodCleared() {
+		_spec.ClearField(project.FieldDefaultGracePeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.MaxGracePeriod(); ok {
+		_spec.SetField(project.FieldMaxGracePeriod, field.TypeString, value)
+	}
+	if _u.mutation.MaxGracePeriodCleared() {
+		_spec.ClearField(project.FieldMaxGracePeriod, field.TypeString)
+	}
 	if _u.mutation.EnvironmentsCleared() {
 		edge := &sqlgraph.EdgeSpec{
 			Rel:     sqlgraph.O2M,
@@ -289,6 +394,86 @@ func (_u *ProjectUpdateOne) SetNillableUpdatedAt(v *time.Time) *ProjectUpdateOne
 	if v != nil {
 		_u.SetUpdatedAt(*v)
 	}
+	return _u
+}
+
+// SetMaxExpirationPeriod sets the "max_expiration_period" field.
+func (_u *ProjectUpdateOne) SetMaxExpirationPeriod(v lifecycle.Period) *ProjectUpdateOne {
+	_u.mutation.SetMaxExpirationPeriod(v)
+	return _u
+}
+
+// SetNillableMaxExpirationPeriod sets the "max_expiration_period" field if the given value is not nil.
+func (_u *ProjectUpdateOne) SetNillableMaxExpirationPeriod(v *lifecycle.Period) *ProjectUpdateOne {
+	if v != nil {
+		_u.SetMaxExpirationPeriod(*v)
+	}
+	return _u
+}
+
+// ClearMaxExpirationPeriod clears the value of the "max_expiration_period" field.
+func (_u *ProjectUpdateOne) ClearMaxExpirationPeriod() *ProjectUpdateOne {
+	_u.mutation.ClearMaxExpirationPeriod()
+	return _u
+}
+
+// SetNotAccessedExpirationPeriod sets the "not_accessed_expiration_period" field.
+func (_u *ProjectUpdateOne) SetNotAccessedExpirationPeriod(v lifecycle.Period) *ProjectUpdateOne {
+	_u.mutation.SetNotAccessedExpirationPeriod(v)
+	return _u
+}
+
+// SetNillableNotAccessedExpirationPeriod sets the "not_accessed_expiration_period" field if the given value is not nil.
+func (_u *ProjectUpdateOne) SetNillableNotAccessedExpirationPeriod(v *lifecycle.Period) *ProjectUpdateOne {
+	if v != nil {
+		_u.SetNotAccessedExpirationPeriod(*v)
+	}
+	return _u
+}
+
+// ClearNotAccessedExpirationPeriod clears the value of the "not_accessed_expiration_period" field.
+func (_u *ProjectUpdateOne) ClearNotAccessedExpirationPeriod() *ProjectUpdateOne {
+	_u.mutation.ClearNotAccessedExpirationPeriod()
+	return _u
+}
+
+// SetDefaultGracePeriod sets the "default_grace_period" field.
+func (_u *ProjectUpdateOne) SetDefaultGracePeriod(v lifecycle.Period) *ProjectUpdateOne {
+	_u.mutation.SetDefaultGracePeriod(v)
+	return _u
+}
+
+// SetNillableDefaultGracePeriod sets the "default_grace_period" field if the given value is not nil.
+func (_u *ProjectUpdateOne) SetNillableDefaultGracePeriod(v *lifecycle.Period) *ProjectUpdateOne {
+	if v != nil {
+		_u.SetDefaultGracePeriod(*v)
+	}
+	return _u
+}
+
+// ClearDefaultGracePeriod clears the value of the "default_grace_period" field.
+func (_u *ProjectUpdateOne) ClearDefaultGracePeriod() *ProjectUpdateOne {
+	_u.mutation.ClearDefaultGracePeriod()
+	return _u
+}
+
+// SetMaxGracePeriod sets the "max_grace_period" field.
+func (_u *ProjectUpdateOne) SetMaxGracePeriod(v lifecycle.Period) *ProjectUpdateOne {
+	_u.mutation.SetMaxGracePeriod(v)
+	return _u
+}
+
+// SetNillableMaxGracePeriod sets the "max_grace_period" field if the given value is not nil.
+func (_u *ProjectUpdateOne) SetNillableMaxGracePeriod(v *lifecycle.Period) *ProjectUpdateOne {
+	if v != nil {
+		_u.SetMaxGracePeriod(*v)
+	}
+	return _u
+}
+
+// ClearMaxGracePeriod clears the value of the "max_grace_period" field.
+func (_u *ProjectUpdateOne) ClearMaxGracePeriod() *ProjectUpdateOne {
+	_u.mutation.ClearMaxGracePeriod()
 	return _u
 }
 
@@ -434,6 +619,30 @@ func (_u *ProjectUpdateOne) sqlSave(ctx context.Context) (_node *Project, err er
 	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(project.FieldUpdatedAt, field.TypeTime, value)
+	}
+	if value, ok := _u.mutation.MaxExpirationPeriod(); ok {
+		_spec.SetField(project.FieldMaxExpirationPeriod, field.TypeString, value)
+	}
+	if _u.mutation.MaxExpirationPeriodCleared() {
+		_spec.ClearField(project.FieldMaxExpirationPeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.NotAccessedExpirationPeriod(); ok {
+		_spec.SetField(project.FieldNotAccessedExpirationPeriod, field.TypeString, value)
+	}
+	if _u.mutation.NotAccessedExpirationPeriodCleared() {
+		_spec.ClearField(project.FieldNotAccessedExpirationPeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.DefaultGracePeriod(); ok {
+		_spec.SetField(project.FieldDefaultGracePeriod, field.TypeString, value)
+	}
+	if _u.mutation.DefaultGracePeriodCleared() {
+		_spec.ClearField(project.FieldDefaultGracePeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.MaxGracePeriod(); ok {
+		_spec.SetField(project.FieldMaxGracePeriod, field.TypeString, value)
+	}
+	if _u.mutation.MaxGracePeriodCleared() {
+		_spec.ClearField(project.FieldMaxGracePeriod, field.TypeString)
 	}
 	if _u.mutation.EnvironmentsCleared() {
 		edge := &sqlgraph.EdgeSpec{

@@ -20,6 +20,8 @@ type Tx struct {
 	AuditEvent *AuditEventClient
 	// Environment is the client for interacting with the Environment builders.
 	Environment *EnvironmentClient
+	// Heartbeat is the client for interacting with the Heartbeat builders.
+	Heartbeat *HeartbeatClient
 	// IdempotentRequest is the client for interacting with the IdempotentRequest builders.
 	IdempotentRequest *IdempotentRequestClient
 	// KeyFamily is the client for interacting with the KeyFamily builders.
@@ -28,6 +30,8 @@ type Tx struct {
 	KeyScope *KeyScopeClient
 	// Organization is the client for interacting with the Organization builders.
 	Organization *OrganizationClient
+	// PolicySweep is the client for interacting with the PolicySweep builders.
+	PolicySweep *PolicySweepClient
 	// Project is the client for interacting with the Project builders.
 	Project *ProjectClient
 	// User is the client for interacting with the User builders.
@@ -166,10 +170,12 @@ func (tx *Tx) init() {
 	tx.APIKey = NewAPIKeyClient(tx.config)
 	tx.AuditEvent = NewAuditEventClient(tx.config)
 	tx.Environment = NewEnvironmentClient(tx.config)
+	tx.Heartbeat = NewHeartbeatClient(tx.config)
 	tx.IdempotentRequest = NewIdempotentRequestClient(tx.config)
 	tx.KeyFamily = NewKeyFamilyClient(tx.config)
 	tx.KeyScope = NewKeyScopeClient(tx.config)
 	tx.Organization = NewOrganizationClient(tx.config)
+	tx.PolicySweep = NewPolicySweepClient(tx.config)
 	tx.Project = NewProjectClient(tx.config)
 	tx.User = NewUserClient(tx.config)
 }

@@ -10,7 +10,7 @@ import (
 // The policies of the tables. Rights by scope are checked by the doors (`@hasScope`); here stands
 // what holds even if a door forgot.
 var (
-	Organizations = rows{visible: ownOrganization, writable: nobody}
+	Organizations = rows{visible: ownOrganization, writable: admins}
 	Users         = rows{visible: visibleParent("owner_id", viewerID), writable: admins, creatable: byAdmin}
 	Projects      = rows{visible: visibleParent("project_id", nil), writable: admins, creatable: byAdmin}
 	Environments  = rows{visible: visibleParent("environment_id", nil), writable: admins, creatable: byAdmin}
@@ -18,6 +18,8 @@ var (
 	APIKeys       = rows{visible: visibleKeys, creatable: forOwner}
 	KeyScopes     = rows{visible: ownedRows, creatable: forOwner}
 	AuditEvents   = rows{visible: visibleEvents, appendOnly: true, creatable: anyone}
+
+	ServerOnly = rows{visible: nobody}
 
 	IdempotentRequests = rows{visible: ownRequests, creatable: byCallerFamily}
 )
@@ -29,12 +31,19 @@ func ownOrganization(p *principal.Principal) Predicate {
 // visibleKeys: administrators see every key of the organization, members their own; a key without
 // keytag:keys:read sees its rotation family.
 func visibleKeys(p *principal.Principal) Predicate {
-	return keysWithFamily(p, "family_id")
+	bounds := keysWithFamily(p, "family_id")
+	return func(s *sql.Selector) {
+		bounds(s)
+		notRemoved(s)
+	}
 }
 
 func visibleFamilies(p *principal.Principal) Predicate {
 	return keysWithFamily(p, "id")
 }
+
+// removed keys are hidden from everybody; the row stays, so that its digest can never come back.
+func notRemoved(s *sql.Selector) { s.Where(sql.IsNull(s.C("removed_at"))) }
 
 func keysWithFamily(p *principal.Principal, family string) Predicate {
 	return func(s *sql.Selector) {

@@ -6,6 +6,7 @@ import (
 	"entgo.io/ent/schema/index"
 
 	"github.com/keytag/keytag/ent/policy"
+	"github.com/keytag/keytag/internal/change"
 )
 
 // AuditEvent tells who changed what; written in the transaction of the change, never altered. It
@@ -27,6 +28,7 @@ func (AuditEvent) Fields() []ent.Field {
 		field.String("ip").Optional().Nillable().Immutable(),
 		field.String("user_agent").Optional().Nillable().Immutable(),
 		field.String("request_id").Optional().Nillable().Immutable(),
+		field.JSON("changes", []change.Field{}).Optional().Immutable(),
 		field.String("reason").Optional().Nillable().Immutable(),
 	}
 }

@@ -5,6 +5,8 @@ package schema
 import (
 	"entgo.io/ent"
 	"entgo.io/ent/schema/field"
+
+	"github.com/keytag/keytag/internal/lifecycle"
 )
 
 // id is a TypeID made by the operation that creates the row; its order is the order of creation.
@@ -25,4 +27,19 @@ func createdAt() ent.Field {
 // instant is a time that may be unset.
 func instant(name string) ent.Field {
 	return field.Time(name).Optional().Nillable()
+}
+
+// policyValues are what a level, organization or project, says about the life of keys; an unset value is
+// that of the level above, in the end the built-in one.
+func policyValues() []ent.Field {
+	period := func(name string) ent.Field {
+		return field.String(name).GoType(lifecycle.Period{}).
+			Optional().Nillable()
+	}
+	return []ent.Field{
+		period("max_expiration_period"),
+		period("not_accessed_expiration_period"),
+		period("default_grace_period"),
+		period("max_grace_period"),
+	}
 }

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"entgo.io/ent"
+	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 
@@ -18,11 +19,15 @@ func (KeyFamily) Fields() []ent.Field {
 		field.String("owner_id").NotEmpty().Immutable(),
 		field.String("description").NotEmpty().
 			Comment("normalised: trimmed, NFC, runs of white space as one space"),
+		instant("freed_at"),
 	}
 }
 
 func (KeyFamily) Indexes() []ent.Index {
-	return []ent.Index{index.Fields("owner_id", "description").Unique()}
+	return []ent.Index{
+		index.Fields("owner_id", "description").Unique().
+			Annotations(entsql.IndexWhere("freed_at IS NULL")),
+	}
 }
 
 func (KeyFamily) Policy() ent.Policy { return policy.KeyFamilies }

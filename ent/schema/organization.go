@@ -11,11 +11,13 @@ import (
 type Organization struct{ ent.Schema }
 
 func (Organization) Fields() []ent.Field {
-	return []ent.Field{
+	return append([]ent.Field{
 		id(),
 		field.String("name").NotEmpty().Unique(),
+		field.Bool("not_accessed_off").Default(false).
+			Comment("the rule of expiry by disuse is switched off"),
 		createdAt(),
-	}
+	}, policyValues()...)
 }
 
 func (Organization) Policy() ent.Policy { return policy.Organizations }

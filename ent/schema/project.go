@@ -14,14 +14,14 @@ import (
 type Project struct{ ent.Schema }
 
 func (Project) Fields() []ent.Field {
-	return []ent.Field{
+	return append([]ent.Field{
 		id(),
 		organizationID(),
 		field.String("name").NotEmpty(),
 		field.JSON("scope_catalogue", []catalogue.Definition{}),
 		createdAt(),
 		field.Time("updated_at"),
-	}
+	}, policyValues()...)
 }
 
 func (Project) Edges() []ent.Edge {

@@ -25,6 +25,11 @@ type Edge[T any] struct {
 type (
 	APIKeyConnection  struct{ Connection[*keys.View] }
 	APIKeyEdge        = Edge[*keys.View]
+	UserConnection    struct{ Connection[*db.User] }
+	UserEdge          = Edge[*db.User]
 	ProjectConnection struct{ Connection[*db.Project] }
 	ProjectEdge       = Edge[*db.Project]
+
+	AuditEventConnection struct{ Connection[*db.AuditEvent] }
+	AuditEventEdge       = Edge[*db.AuditEvent]
 )

@@ -6,9 +6,34 @@ import (
 	"time"
 
 	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
 )
+
+// What became of updateApiKeyPolicy.
+type APIKeyPolicyPayload struct {
+	// The policy in force at that level.
+	APIKeyPolicy *directory.Policy `json:"apiKeyPolicy,omitempty"`
+	// Why nothing was changed.
+	UserErrors []fault.UserError `json:"userErrors"`
+}
+
+// What became of completeRotation.
+type CompleteRotationPayload struct {
+	// The old key as it is now.
+	APIKey *keys.View `json:"apiKey,omitempty"`
+	// Why nothing was changed.
+	UserErrors []fault.UserError `json:"userErrors"`
+}
+
+// What became of deleteEnvironment.
+type DeleteEnvironmentPayload struct {
+	// The id of the deleted environment.
+	DeletedEnvironmentID *string `json:"deletedEnvironmentId,omitempty"`
+	// Why nothing was changed.
+	UserErrors []fault.UserError `json:"userErrors"`
+}
 
 // What became of createEnvironment.
 type EnvironmentPayload struct {
@@ -44,6 +69,22 @@ type ProjectPayload struct {
 type Query struct {
 }
 
+// What became of removeApiKey.
+type RemoveAPIKeyPayload struct {
+	// The id of the removed key.
+	RemovedAPIKeyID *string `json:"removedApiKeyId,omitempty"`
+	// Why nothing was changed.
+	UserErrors []fault.UserError `json:"userErrors"`
+}
+
+// What became of resumeApiKey.
+type ResumeAPIKeyPayload struct {
+	// The key as it is now.
+	APIKey *keys.View `json:"apiKey,omitempty"`
+	// Why nothing was changed.
+	UserErrors []fault.UserError `json:"userErrors"`
+}
+
 // What became of revokeApiKey or revokeViewerKey.
 type RevokeAPIKeyPayload struct {
 	// The key as it is now.
@@ -60,6 +101,14 @@ type ServerInfo struct {
 	Now time.Time `json:"now"`
 	// Regular expression that matches this server's keys, for secret scanners.
 	KeyPattern string `json:"keyPattern"`
+}
+
+// What became of suspendApiKey.
+type SuspendAPIKeyPayload struct {
+	// The key as it is now.
+	APIKey *keys.View `json:"apiKey,omitempty"`
+	// Why nothing was changed.
+	UserErrors []fault.UserError `json:"userErrors"`
 }
 
 // What became of updateApiKey.

@@ -16,3 +16,9 @@ type RotateAPIKeyPayload struct {
 	keys.Rotated
 	UserErrors []fault.UserError
 }
+
+// VerifyAPIKeyPayload is whether a presented key is good for what was asked.
+type VerifyAPIKeyPayload struct {
+	keys.Verification
+	UserErrors []fault.UserError
+}

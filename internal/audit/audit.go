@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/keytag/keytag/internal/change"
+	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/telemetry"
@@ -24,6 +26,7 @@ type Event struct {
 	// OwnerID is the owner of the key concerned, if it is about a key.
 	OwnerID string
 	Reason  string
+	Changes []change.Field
 }
 
 // Record writes e in tx, in the name of the caller, and makes it the witness by which an
@@ -48,9 +51,18 @@ func Record(ctx context.Context, tx *store.Tx, e Event) error {
 		SetNillableUserAgent(unset(request.UserAgent)).
 		SetNillableRequestID(unset(request.ID)).
 		SetNillableReason(unset(e.Reason)).
+		SetChanges(e.Changes).
 		Exec(ctx)
 	tx.Witness(id)
 	return err
+}
+
+// Denied records that the caller was denied something: which fields of the schema.
+func (t *Trail) Denied(ctx context.Context, fields string) error {
+	p := principal.From(ctx)
+	return t.Store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return Record(ctx, tx, Event{At: lifecycle.Instant(t.Clock()), Action: "access.denied", SubjectID: p.KeyID, OwnerID: p.UserID, Reason: fields})
+	})
 }
 
 func address(ip netip.Addr) *string {

@@ -27,7 +27,8 @@ func (a *Authenticator) Authenticate(r *http.Request) (context.Context, error) {
 	if err != nil || text == nil {
 		return r.Context(), err
 	}
-	ctx, err := a.Keys.Authenticate(r.Context(), *text)
+	use := keys.Use{IP: telemetry.RequestFrom(r.Context()).RemoteIP, Probe: r.Header.Get("Keytag-Probe") == "1"}
+	ctx, err := a.Keys.Authenticate(r.Context(), *text, use)
 	var refused *fault.Error
 	switch {
 	case errors.As(err, &refused):

@@ -26,7 +26,6 @@ func (d *Directory) Initialised(ctx context.Context) (bool, error) {
 // committed; an error of publish undoes everything. Of several that try at once one wins, the
 // others answer ErrInitialised without publishing.
 func (d *Directory) Bootstrap(ctx context.Context, publish func(secret.Secret) error) error {
-	now := d.now()
 	err := d.store.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
 		switch found, err := tx.Organization.Query().Exist(ctx); {
 		case err != nil:
@@ -35,48 +34,7 @@ func (d *Directory) Bootstrap(ctx context.Context, publish func(secret.Secret) e
 			return ErrInitialised
 		}
 		// The unique name makes contenders wait here, all but one in vain.
-		organization, err := tx.Organization.Create().
-			SetID(typeid.New(typeid.Organization, now)).SetName("default").SetCreatedAt(now).Save(ctx)
-		if err != nil {
-			return err
-		}
-		administrator, err := tx.User.Create().
-			SetID(typeid.New(typeid.User, now)).
-			SetOrganizationID(organization.ID).
-			SetLogin("admin").
-			SetDisplayName("Administrator").
-			SetKind(principal.Human).
-			SetRole(principal.Admin).
-			SetTimeZone("UTC").
-			SetMayUseAPIKeys(true).
-			SetCreatedAt(now).
-			SetUpdatedAt(now).
-			Save(ctx)
-		if err != nil {
-			return err
-		}
-		project, err := tx.Project.Create().
-			SetID(typeid.New(typeid.Project, now)).
-			SetOrganizationID(organization.ID).
-			SetName("default").
-			SetScopeCatalogue([]catalogue.Definition{}).
-			SetCreatedAt(now).
-			SetUpdatedAt(now).
-			Save(ctx)
-		if err != nil {
-			return err
-		}
-		if _, err := insertEnvironment(ctx, tx, now, project, "live"); err != nil {
-			return err
-		}
-		for action, subject := range map[string]string{
-			"organization.created": organization.ID, "user.created": administrator.ID, "project.created": project.ID,
-		} {
-			if err := audit.Record(ctx, tx, audit.Event{At: now, Action: action, OrganizationID: organization.ID, SubjectID: subject}); err != nil {
-				return err
-			}
-		}
-		first, err := keys.IssueFirst(ctx, tx, now, administrator, project.ID)
+		first, err := d.foundOrganization(ctx, tx, "default", "admin")
 		if err != nil {
 			return err
 		}
@@ -86,4 +44,56 @@ func (d *Directory) Bootstrap(ctx context.Context, publish func(secret.Secret) e
 		return ErrInitialised
 	}
 	return err
+}
+
+// foundOrganization makes an organization with the project `default`, its environment `live`, an
+// administrator and that administrator's key.
+func (d *Directory) foundOrganization(ctx context.Context, tx *store.Tx, name, login string) (secret.Secret, error) {
+	now := d.now()
+	organization, err := tx.Organization.Create().
+		SetID(typeid.New(typeid.Organization, now)).SetName(name).SetCreatedAt(now).Save(ctx)
+	if err != nil {
+		return secret.Secret{}, err
+	}
+	administrator, err := tx.User.Create().
+		SetID(typeid.New(typeid.User, now)).
+		SetOrganizationID(organization.ID).
+		SetLogin(login).
+		SetDisplayName("Administrator").
+		SetKind(principal.Human).
+		SetRole(principal.Admin).
+		SetTimeZone("UTC").
+		SetMayUseAPIKeys(true).
+		SetCreatedAt(now).
+		SetUpdatedAt(now).
+		Save(ctx)
+	if err != nil {
+		return secret.Secret{}, err
+	}
+	project, err := tx.Project.Create().
+		SetID(typeid.New(typeid.Project, now)).
+		SetOrganizationID(organization.ID).
+		SetName("default").
+		SetScopeCatalogue([]catalogue.Definition{}).
+		SetCreatedAt(now).
+		SetUpdatedAt(now).
+		Save(ctx)
+	if err != nil {
+		return secret.Secret{}, err
+	}
+	environment, err := insertEnvironment(ctx, tx, now, project, "live")
+	if err != nil {
+		return secret.Secret{}, err
+	}
+	for _, made := range []struct{ action, subject string }{
+		{"organization.created", organization.ID},
+		{"user.created", administrator.ID},
+		{"project.created", project.ID},
+		{"environment.created", environment.ID},
+	} {
+		if err := audit.Record(ctx, tx, audit.Event{At: now, Action: made.action, OrganizationID: organization.ID, SubjectID: made.subject}); err != nil {
+			return secret.Secret{}, err
+		}
+	}
+	return keys.IssueFirst(ctx, tx, now, administrator, project.ID, "First administrator key")
 }

@@ -40,7 +40,7 @@ type CreateEnvironmentInput struct {
 // CreateUserInput says who a new user shall be. A nil member takes its default.
 type CreateUserInput struct {
 	Login         string  `validate:"required,max=100,printable"`
-	DisplayName   *string `validate:"omitnil,required,max=200,printable"`
+	DisplayName   *string `validate:"omitnil,min=1,max=200,printable"`
 	Email         *string `validate:"omitnil,email,max=254"`
 	Kind          *principal.Kind
 	Role          *principal.Role
@@ -57,21 +57,13 @@ func (d *Directory) CreateProject(ctx context.Context, in CreateProjectInput) (*
 	if err := fault.Validate(in); err != nil {
 		return nil, err
 	}
-	definitions := make([]catalogue.Definition, len(in.ScopeCatalogue))
-	seen := map[string]bool{}
-	for i, entry := range in.ScopeCatalogue {
-		if seen[entry.Name] {
-			return nil, fault.Invalid("scopeCatalogue names "+entry.Name+" twice", fmt.Sprintf("scopeCatalogue[%d].name", i))
-		}
-		seen[entry.Name] = true
-		definitions[i] = catalogue.Definition{Name: entry.Name, DeprecationReason: entry.DeprecationReason}
-		if entry.Description != nil {
-			definitions[i].Description = *entry.Description
-		}
+	definitions, err := definitions(in.ScopeCatalogue)
+	if err != nil {
+		return nil, err
 	}
 	now, p := d.now(), principal.From(ctx)
 	var made *db.Project
-	err := d.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = d.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		var err error
 		made, err = tx.Project.Create().
 			SetID(typeid.New(typeid.Project, now)).
@@ -100,6 +92,23 @@ func (d *Directory) CreateProject(ctx context.Context, in CreateProjectInput) (*
 		return nil, err
 	}
 	return made, nil
+}
+
+// definitions are the catalogue to store. User errors: InputError.
+func definitions(in []ScopeDefinitionInput) ([]catalogue.Definition, error) {
+	list := make([]catalogue.Definition, len(in))
+	seen := map[string]bool{}
+	for i, entry := range in {
+		if seen[entry.Name] {
+			return nil, fault.Invalid("scopeCatalogue names "+entry.Name+" twice", fmt.Sprintf("scopeCatalogue[%d].name", i))
+		}
+		seen[entry.Name] = true
+		list[i] = catalogue.Definition{Name: entry.Name, DeprecationReason: entry.DeprecationReason}
+		if entry.Description != nil {
+			list[i].Description = *entry.Description
+		}
+	}
+	return list, nil
 }
 
 // CreateEnvironment makes an environment of a project. User errors: InputError.

@@ -9,6 +9,7 @@ import (
 	"github.com/keytag/keytag/ent/db/environment"
 	"github.com/keytag/keytag/ent/db/project"
 	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/page"
 	"github.com/keytag/keytag/internal/principal"
@@ -19,12 +20,13 @@ import (
 // Directory reads and changes the directory. It is safe for concurrent use.
 type Directory struct {
 	store *store.Store
+	keys  *keys.Authority
 	clock func() time.Time
 }
 
-// New returns the Directory in s that reads the time from clock.
-func New(s *store.Store, clock func() time.Time) *Directory {
-	return &Directory{store: s, clock: clock}
+// New returns the Directory in s around the keys of the authority that reads the time from clock.
+func New(s *store.Store, authority *keys.Authority, clock func() time.Time) *Directory {
+	return &Directory{store: s, keys: authority, clock: clock}
 }
 
 func (d *Directory) now() time.Time { return lifecycle.Instant(d.clock()) }
@@ -118,18 +120,8 @@ func (d *Directory) Projects(ctx context.Context, args page.Args) (*Projects, er
 		return nil, err
 	}
 	all := d.store.Client.Project.Query()
-	q := all.Clone()
-	order := db.Asc(project.FieldID)
-	if bounds.Backward {
-		order = db.Desc(project.FieldID)
-	}
-	switch {
-	case bounds.From != nil && bounds.Backward:
-		q.Where(project.IDLT(bounds.From.ID))
-	case bounds.From != nil:
-		q.Where(project.IDGT(bounds.From.ID))
-	}
-	rows, err := q.Order(order).Limit(bounds.Size + 1).All(ctx)
+	behind, order := store.Keyset(bounds, false, project.FieldID)
+	rows, err := all.Clone().Where(behind).Order(order).Limit(bounds.Size + 1).All(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -2,132 +2,59 @@ package keys
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/keytag/keytag/ent/db"
-	"github.com/keytag/keytag/ent/db/apikey"
-	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
-	"github.com/keytag/keytag/internal/scope"
 	"github.com/keytag/keytag/internal/secret"
-	"github.com/keytag/keytag/internal/store"
 )
-
-// useInterval is how much a stored last use must be behind for a use to move it.
-const useInterval = time.Minute
 
 // Authenticate finds the caller that the key text stands for, records the use, and returns ctx
 // bound to that caller. Errors are *fault.Error: `api_keys.invalid` for whatever is not a key of
 // this server, and for a key that is one why it does not work, with the instant.
-func (a *Authority) Authenticate(ctx context.Context, text string) (context.Context, error) {
+func (a *Authority) Authenticate(ctx context.Context, text string, use Use) (context.Context, error) {
 	presented, err := secret.Parse(text)
 	if err != nil {
 		return nil, invalidKey()
 	}
 	now := a.now()
-	system := principal.System(ctx)
-	row, err := a.present(system, presented)
+	key, err := a.present(ctx, presented)
 	if err != nil {
 		return nil, err
 	}
-	state := stateOf(row, now)
-	replayOnly := endedByOwnRotation(row, state)
-	if err := refusal(row, state); err != nil && !replayOnly {
+	if key == nil {
+		return nil, invalidKey()
+	}
+	code, err := a.judge(ctx, key, now, demand{ip: &use.IP})
+	if err != nil {
 		return nil, err
 	}
-	if !replayOnly && useMoves(row, now) {
-		if row, err = a.recordUse(system, row, presented, now); err != nil {
+	replayOnly := code == GraceOver && a.mayReplay(ctx, key, use)
+	if code != Valid && !replayOnly {
+		return nil, refusal(key, code, now)
+	}
+	if !replayOnly {
+		if key, err = a.recordUse(ctx, key, presented, use, now); err != nil {
 			return nil, err
 		}
+		if key == nil {
+			return nil, invalidKey()
+		}
 	}
-	p := &principal.Principal{
-		OrganizationID: row.OrganizationID,
-		UserID:         row.OwnerID,
-		KeyID:          row.ID,
-		FamilyID:       row.FamilyID,
-		Role:           row.Edges.Owner.Role,
-		Scopes:         scope.Set(row.Scopes),
-		ReplayOnly:     replayOnly,
+	p := rightsOf(key)
+	p.ReplayOnly, p.Probe = replayOnly, use.Probe
+	return newContext(principal.NewContext(ctx, p), &caller{key: key}), nil
+}
+
+// mayReplay recognises a key whose life a rotation without grace ended, and that would work but for
+// that: it may still ask for the reply of that rotation, should it have been lost.
+func (a *Authority) mayReplay(ctx context.Context, key *db.APIKey, use Use) bool {
+	if key.RotatedAt == nil || !key.RotatedAt.Equal(*key.GraceExpiresAt) {
+		return false
 	}
-	return newContext(principal.NewContext(ctx, p), &caller{key: row}), nil
-}
-
-// present looks the key up by its digest.
-func (a *Authority) present(system context.Context, presented secret.Secret) (*db.APIKey, error) {
-	digest := presented.Digest()
-	row, err := a.store.Client.APIKey.Query().Where(apikey.Digest(digest[:])).WithOwner().Only(system)
-	switch {
-	case db.IsNotFound(err):
-		return nil, invalidKey()
-	case err != nil:
-		return nil, fmt.Errorf("look up a presented key: %w", err)
-	}
-	return row, nil
-}
-
-// refusal tells why a key does not authenticate, nil when it does.
-func refusal(row *db.APIKey, s lifecycle.State) error {
-	switch owner := row.Edges.Owner; {
-	case s.Status == lifecycle.Revoked:
-		return &fault.Error{Code: "api_keys.revoked", Message: "the API key is revoked", At: row.RevokedAt}
-	case s.Status == lifecycle.Expired && s.EndsBecause == lifecycle.EndNotAccessed:
-		return &fault.Error{Code: "api_keys.inactive", Message: "the API key expired because it was not used", At: s.EffectiveExpiresAt}
-	case s.Status == lifecycle.Expired && s.EndsBecause == lifecycle.EndRotationGrace:
-		return &fault.Error{Code: "api_keys.grace_ended", Message: "the API key was replaced and its grace is over", At: s.EffectiveExpiresAt}
-	case s.Status == lifecycle.Expired:
-		return &fault.Error{Code: "api_keys.expired", Message: "the API key has expired", At: s.EffectiveExpiresAt}
-	case s.Status == lifecycle.Suspended:
-		return &fault.Error{Code: "api_keys.suspended", Message: "the API key is suspended", At: row.SuspendedAt}
-	case owner.DisabledAt != nil:
-		return &fault.Error{Code: "auth.owner_disabled", Message: "the owner of the API key is disabled", At: owner.DisabledAt}
-	case !owner.MayUseAPIKeys:
-		return &fault.Error{Code: "auth.owner_not_privileged", Message: "the owner of the API key may not use API keys"}
-	}
-	return nil
-}
-
-func invalidKey() error {
-	return &fault.Error{Code: "api_keys.invalid", Message: "the API key is not valid"}
-}
-
-// endedByOwnRotation recognises a key whose life a rotation without grace ended: it may still ask
-// for the reply of that rotation, should it have been lost.
-func endedByOwnRotation(row *db.APIKey, s lifecycle.State) bool {
-	return s.Status == lifecycle.Expired && s.EndsBecause == lifecycle.EndRotationGrace &&
-		row.RotatedAt != nil && row.RotatedAt.Equal(*row.GraceExpiresAt) &&
-		row.Edges.Owner.DisabledAt == nil && row.Edges.Owner.MayUseAPIKeys
-}
-
-func useMoves(row *db.APIKey, now time.Time) bool {
-	return row.LastUsedAt == nil || !now.Before(row.LastUsedAt.Add(useInterval))
-}
-
-// recordUse moves the last use to now and with it the inactivity end, unless another request has
-// done so, and returns the key as it is then. The first use takes effect only while the digest is
-// still the presented one: a replay may have put a fresh secret in its place.
-func (a *Authority) recordUse(system context.Context, row *db.APIKey, presented secret.Secret, now time.Time) (*db.APIKey, error) {
-	digest := presented.Digest()
-	err := a.store.Write(system, func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.APIKey.Update().
-			Where(
-				apikey.ID(row.ID),
-				apikey.Digest(digest[:]),
-				apikey.Or(apikey.LastUsedAtIsNil(), apikey.LastUsedAtLTE(now.Add(-useInterval))),
-				apikey.Or(apikey.InactivityExpiresAtIsNil(), apikey.InactivityExpiresAtGT(now)),
-			).
-			SetLastUsedAt(now).
-			SetInactivityExpiresAt(builtIn.NotAccessed.From(now)).
-			Save(ctx)
-		return err
-	})
-	if err != nil {
-		// A use that cannot be written shortens the key's inactivity; it never fails a request.
-		a.log.WarnContext(system, "record use", "key", row.ID, "error", err)
-		return row, nil
-	}
-	return a.present(system, presented)
+	code, err := a.judge(ctx, key, key.RotatedAt.Add(-time.Microsecond), demand{ip: &use.IP})
+	return err == nil && code == Valid
 }
 
 // caller is the key that authenticated a request, with its owner loaded.
@@ -178,6 +105,13 @@ func observe(ctx context.Context, row *db.APIKey) {
 		row.Edges.Owner = c.key.Edges.Owner
 		c.key = row
 	}
+}
+
+// ReplayOnlyRefusal is what a key that its own rotation ended is told about everything but the
+// reply of that rotation: `api_keys.grace_ended`.
+func ReplayOnlyRefusal(ctx context.Context) error {
+	key := callerFrom(ctx).key
+	return refusal(key, GraceOver, *key.GraceExpiresAt)
 }
 
 func zoneOf(ctx context.Context) *time.Location {

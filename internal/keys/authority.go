@@ -13,6 +13,8 @@ import (
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/keyfamily"
+	"github.com/keytag/keytag/internal/audit"
+	"github.com/keytag/keytag/internal/change"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
@@ -94,4 +96,15 @@ func hold(ctx context.Context, tx *store.Tx, id string) (*db.APIKey, error) {
 		held.ForUpdate()
 	}
 	return held.Only(system)
+}
+
+// conclude reads a held key after it was changed and records what happened to it.
+func conclude(ctx context.Context, tx *store.Tx, now time.Time, before *db.APIKey, action, reason string) (*db.APIKey, error) {
+	after, err := tx.APIKey.Get(principal.System(ctx), before.ID)
+	if err != nil {
+		return nil, err
+	}
+	return after, audit.Record(ctx, tx, audit.Event{
+		At: now, Action: action, SubjectID: before.ID, OwnerID: before.OwnerID, Reason: reason, Changes: change.Between(before, after, recorded),
+	})
 }

@@ -108,7 +108,7 @@ func TestDeadExactlyAtTheEnd(t *testing.T) {
 				}
 			}
 			w.at(c.end)
-			_, err := w.Authenticate(t.Context(), c.text)
+			_, err := w.Authenticate(t.Context(), c.text, keys.Use{})
 			refused, ok := err.(*fault.Error)
 			if !ok || refused.Code != c.code || refused.At == nil || !refused.At.Equal(c.end) {
 				t.Errorf("at its end %s (from %s): %+v", c.end, probe, err)

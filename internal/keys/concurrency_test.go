@@ -90,7 +90,7 @@ func TestConcurrentFirstUsesWriteOnce(t *testing.T) {
 		_, text := w.issue(w.as(w.admin), keys.CreateInput{})
 		w.pass(time.Second)
 		seen, errs := race(func(int) (time.Time, error) {
-			ctx, err := w.Authenticate(t.Context(), text)
+			ctx, err := w.Authenticate(t.Context(), text, keys.Use{})
 			if err != nil {
 				return time.Time{}, err
 			}

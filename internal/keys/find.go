@@ -7,12 +7,12 @@ import (
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
-	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/page"
 	"github.com/keytag/keytag/internal/scope"
 	"github.com/keytag/keytag/internal/secret"
+	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/typeid"
 )
 
@@ -25,6 +25,7 @@ type Filter struct {
 	EnvironmentIDs []string
 	OwnerIDs       []string
 	KeyPrefix      *string
+	createdByID    *string
 }
 
 // ScopeFilter bounds a list of keys by their scopes. An empty Any matches nothing; empty All, None
@@ -67,6 +68,23 @@ type Search struct {
 	Page    page.Args
 	Within  Filter
 	With    []Relation
+}
+
+// UserRelation is how keys relate to a user. Values are those of the GraphQL enum
+// ApiKeyUserRelation.
+type UserRelation string
+
+const (
+	CreatedBy UserRelation = "CREATED"
+	OwnedBy   UserRelation = "OWNED"
+)
+
+// Of bounds a search to the keys that a user made or owns.
+func (r UserRelation) Of(userID string) Filter {
+	if r == OwnedBy {
+		return Filter{OwnerIDs: []string{userID}}
+	}
+	return Filter{createdByID: &userID}
 }
 
 // Relation is an object beside a key that a list loads with it.
@@ -145,42 +163,14 @@ func orderName(f OrderField) string {
 	return "c"
 }
 
-func readPage(ctx context.Context, q *db.APIKeyQuery, order Order, b page.Bounds) ([]*db.APIKey, error) {
+func readPage(ctx context.Context, q *db.APIKeyQuery, o Order, b page.Bounds) ([]*db.APIKey, error) {
 	// The order of ids is the order of creation.
 	columns := []string{apikey.FieldID}
-	if order.Field == ByEffectiveEnd {
+	if o.Field == ByEffectiveEnd {
 		columns = []string{apikey.FieldEffectiveExpiresAt, apikey.FieldID}
 	}
-	descending := (order.Direction == Descending) != b.Backward
-	if b.From != nil {
-		q.Where(behind(columns, *b.From, descending))
-	}
-	for _, c := range columns {
-		if descending {
-			q.Order(db.Desc(c))
-		} else {
-			q.Order(db.Asc(c))
-		}
-	}
-	return q.Limit(b.Size + 1).All(ctx)
-}
-
-// behind continues a list ordered by columns from a cursor.
-func behind(columns []string, from page.Cursor, descending bool) predicate.APIKey {
-	return func(s *sql.Selector) {
-		names, values := make([]string, len(columns)), []any{from.ID}
-		for i, c := range columns {
-			names[i] = s.C(c)
-		}
-		if len(columns) == 2 {
-			values = []any{from.At, from.ID}
-		}
-		if descending {
-			s.Where(sql.CompositeLT(names, values...))
-		} else {
-			s.Where(sql.CompositeGT(names, values...))
-		}
-	}
+	behind, order := store.Keyset(b, o.Direction == Descending, columns...)
+	return q.Where(behind).Order(order).Limit(b.Size + 1).All(ctx)
 }
 
 func load(q *db.APIKeyQuery, with []Relation) *db.APIKeyQuery {

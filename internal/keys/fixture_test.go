@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keytag/keytag/ent/db/apikey"
+	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
@@ -41,7 +43,7 @@ func newWorld(t testing.TB, s *store.Store) *world {
 	t.Helper()
 	w := &world{t: t, store: s, now: start}
 	w.Authority = keys.New(s, w.clock, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	w.directory = directory.New(s, w.clock)
+	w.directory = directory.New(s, w.Authority, w.clock)
 	err := w.directory.Bootstrap(t.Context(), func(k secret.Secret) error { w.admin = k.Reveal(); return nil })
 	must(t, err)
 	key := w.ViewerKey(w.as(w.admin))
@@ -66,7 +68,7 @@ func (w *world) pass(d time.Duration) { w.at(w.clock().Add(d)) }
 // as is the context of a request with the key.
 func (w *world) as(text string) context.Context {
 	w.t.Helper()
-	ctx, err := w.Authenticate(w.t.Context(), text)
+	ctx, err := w.Authenticate(w.t.Context(), text, keys.Use{})
 	must(w.t, err)
 	return ctx
 }
@@ -74,7 +76,7 @@ func (w *world) as(text string) context.Context {
 // refused is the code with which a key does not authenticate, empty when it does.
 func (w *world) refused(text string) string {
 	w.t.Helper()
-	_, err := w.Authenticate(w.t.Context(), text)
+	_, err := w.Authenticate(w.t.Context(), text, keys.Use{})
 	if err == nil {
 		return ""
 	}
@@ -141,3 +143,5 @@ func userError[E fault.UserError](t testing.TB, err error) E {
 }
 
 func period(text string) *lifecycle.Period { return new(lifecycle.MustPeriod(text)) }
+
+func nameIs(name string) predicate.APIKey { return apikey.Name(name) }

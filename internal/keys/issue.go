@@ -9,6 +9,7 @@ import (
 	"github.com/keytag/keytag/ent/db/environment"
 	"github.com/keytag/keytag/ent/db/keyfamily"
 	"github.com/keytag/keytag/internal/audit"
+	"github.com/keytag/keytag/internal/change"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
@@ -28,6 +29,7 @@ type CreateInput struct {
 	Scopes         []string
 	ExpiresAt      *time.Time
 	ExpiresIn      *lifecycle.Period
+	AllowedIPs     []string
 }
 
 // Issued is a new key, or one found again by its idempotency key.
@@ -66,42 +68,44 @@ func (a *Authority) Create(ctx context.Context, in CreateInput) (Issued, error) 
 }
 
 func (a *Authority) create(ctx context.Context, now time.Time, request *request, in CreateInput) (Issued, error) {
-	draft, warnings, err := a.draft(ctx, now, in)
-	if err != nil {
-		return Issued{}, err
-	}
 	minted := secret.Mint()
-	err = a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if err := insertFamily(ctx, tx, draft); err != nil {
+	var made *db.APIKey
+	var warnings []string
+	err := a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		var err error
+		if made, warnings, err = draft(ctx, tx, now, in); err != nil {
 			return err
 		}
-		if err := insert(ctx, tx, draft, minted); err != nil {
+		if err := insertFamily(ctx, tx, made); err != nil {
 			return err
 		}
-		if err := request.remember(ctx, tx, now, draft.ID); err != nil {
+		if err := insert(ctx, tx, made, minted); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, audit.Event{At: now, Action: "api_key.created", OrganizationID: draft.OrganizationID, SubjectID: draft.ID, OwnerID: draft.OwnerID})
+		if err := request.remember(ctx, tx, now, made.ID); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Event{At: now, Action: "api_key.created", SubjectID: made.ID, OwnerID: made.OwnerID, Changes: change.Between(nil, made, recorded)})
 	})
 	if store.Violates(err, "key_families", "owner_id", "description") {
-		return Issued{}, a.descriptionTaken(ctx, now, draft.OwnerID, draft.Description)
+		return Issued{}, a.descriptionTaken(ctx, now, made.OwnerID, made.Description)
 	}
 	if err != nil {
 		return Issued{}, err
 	}
-	return Issued{APIKey: view(ctx, draft, now), Warnings: warnings, secret: minted}, nil
+	return Issued{APIKey: view(ctx, made, now), Warnings: warnings, secret: minted}, nil
 }
 
 // draft checks the whole input and answers the row of the key to be, without a digest.
-func (a *Authority) draft(ctx context.Context, now time.Time, in CreateInput) (*db.APIKey, []string, error) {
+func draft(ctx context.Context, tx *store.Tx, now time.Time, in CreateInput) (*db.APIKey, []string, error) {
 	p := principal.From(ctx)
 	name, description, faults := labels(in.Name, in.Description)
-	owner, err := a.owner(ctx, in.OwnerID)
+	owner, err := ownerOf(ctx, tx, in.OwnerID)
 	faults, err = collect(faults, err)
 	if err != nil {
 		return nil, nil, err
 	}
-	project, err := a.place(ctx, in.ProjectID, in.EnvironmentID)
+	project, err := place(ctx, tx, in.ProjectID, in.EnvironmentID)
 	faults, err = collect(faults, err)
 	if err != nil {
 		return nil, nil, err
@@ -113,7 +117,18 @@ func (a *Authority) draft(ctx context.Context, now time.Time, in CreateInput) (*
 	if scopeFault != nil {
 		faults = append(faults, scopeFault)
 	}
-	latest := builtIn.MaxExpiration.From(now)
+	allowedIPs, ipFault := networks(in.AllowedIPs)
+	if ipFault != nil {
+		faults = append(faults, ipFault)
+	}
+	if project == nil {
+		return nil, nil, faults
+	}
+	policy, err := policyOf(ctx, tx, project.OrganizationID, project.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	latest := policy.latestEnd(now)
 	expiresAt, expiryFault := expiry{in.ExpiresAt, in.ExpiresIn}.resolve(now, latest, latest)
 	if expiryFault != nil {
 		faults = append(faults, expiryFault)
@@ -121,7 +136,6 @@ func (a *Authority) draft(ctx context.Context, now time.Time, in CreateInput) (*
 	if len(faults) > 0 {
 		return nil, nil, faults
 	}
-	inactive := builtIn.NotAccessed.From(now)
 	return &db.APIKey{
 		ID:                  typeid.New(typeid.APIKey, now),
 		OrganizationID:      owner.OrganizationID,
@@ -132,12 +146,13 @@ func (a *Authority) draft(ctx context.Context, now time.Time, in CreateInput) (*
 		Name:                name,
 		Description:         description,
 		Scopes:              scopes,
+		AllowedIps:          allowedIPs,
 		FamilyID:            typeid.New(typeid.KeyFamily, now),
 		Generation:          1,
 		CreatedAt:           now,
 		UpdatedAt:           now,
 		ExpiresAt:           &expiresAt,
-		InactivityExpiresAt: &inactive,
+		InactivityExpiresAt: policy.inactivityEnd(now),
 	}, deprecations(project, scopes), nil
 }
 
@@ -147,9 +162,9 @@ func collect(faults fault.List, err error) (fault.List, error) {
 	return append(faults, found...), err
 }
 
-// owner is the user a new key shall act as: the viewer, or for administrators anyone in the
+// ownerOf is the user a new key shall act as: the viewer, or for administrators anyone in the
 // organization who may use API keys.
-func (a *Authority) owner(ctx context.Context, id *string) (*db.User, error) {
+func ownerOf(ctx context.Context, tx *store.Tx, id *string) (*db.User, error) {
 	p := principal.From(ctx)
 	ownerID := p.UserID
 	if id != nil {
@@ -160,7 +175,7 @@ func (a *Authority) owner(ctx context.Context, id *string) (*db.User, error) {
 			return nil, fault.Input(fault.CodeForbidden, "only administrators create keys for others", "ownerId")
 		}
 	}
-	owner, err := a.store.Client.User.Get(ctx, ownerID)
+	owner, err := tx.User.Get(ctx, ownerID)
 	switch {
 	case db.IsNotFound(err):
 		return nil, fault.NotFound("owner", "ownerId")
@@ -182,11 +197,11 @@ func mayOwn(owner *db.User) error {
 }
 
 // place is the project, after checking that the environment is one of it.
-func (a *Authority) place(ctx context.Context, projectID string, environmentID *string) (*db.Project, error) {
+func place(ctx context.Context, tx *store.Tx, projectID string, environmentID *string) (*db.Project, error) {
 	if err := typeid.Want(typeid.Project, "projectId", projectID); err != nil {
 		return nil, err
 	}
-	project, err := a.store.Client.Project.Get(ctx, projectID)
+	project, err := tx.Project.Get(ctx, projectID)
 	switch {
 	case db.IsNotFound(err):
 		return nil, fault.NotFound("project", "projectId")
@@ -198,7 +213,7 @@ func (a *Authority) place(ctx context.Context, projectID string, environmentID *
 	if err := typeid.Want(typeid.Environment, "environmentId", *environmentID); err != nil {
 		return nil, err
 	}
-	found, err := a.store.Client.Environment.Query().
+	found, err := tx.Environment.Query().
 		Where(environment.ID(*environmentID), environment.ProjectID(projectID)).Exist(ctx)
 	if err == nil && !found {
 		err = fault.NotFound("environment of this project", "environmentId")
@@ -231,6 +246,7 @@ func insert(ctx context.Context, tx *store.Tx, draft *db.APIKey, minted secret.S
 		SetName(draft.Name).
 		SetDescription(draft.Description).
 		SetScopes(draft.Scopes).
+		SetAllowedIps(draft.AllowedIps).
 		SetKeyPrefix(draft.KeyPrefix).
 		SetDigest(digest[:]).
 		SetFamilyID(draft.FamilyID).
@@ -250,7 +266,7 @@ func insert(ctx context.Context, tx *store.Tx, draft *db.APIKey, minted secret.S
 // descriptionTaken finds the owner's key that has the description: the latest of its family.
 func (a *Authority) descriptionTaken(ctx context.Context, now time.Time, ownerID, description string) error {
 	row, err := a.store.Client.APIKey.Query().
-		Where(apikey.OwnerID(ownerID), apikey.HasFamilyWith(keyfamily.Description(normalised(description)))).
+		Where(apikey.OwnerID(ownerID), apikey.HasFamilyWith(keyfamily.Description(normalised(description)), keyfamily.FreedAtIsNil())).
 		Order(db.Desc(apikey.FieldGeneration)).
 		First(ctx)
 	if err != nil && !db.IsNotFound(err) {
@@ -267,12 +283,15 @@ func (a *Authority) descriptionTaken(ctx context.Context, now time.Time, ownerID
 	return taken
 }
 
-// IssueFirst makes the first key of a new server, within the transaction that makes everything
-// else: it grants everything and belongs to an administrator.
-func IssueFirst(ctx context.Context, tx *store.Tx, now time.Time, owner *db.User, projectID string) (secret.Secret, error) {
-	const label = "First administrator key"
+// IssueFirst makes a key that grants everything to an administrator, within the transaction that
+// makes the administrator or has found it.
+func IssueFirst(ctx context.Context, tx *store.Tx, now time.Time, owner *db.User, projectID, label string) (secret.Secret, error) {
+	policy, err := policyOf(ctx, tx, owner.OrganizationID, projectID)
+	if err != nil {
+		return secret.Secret{}, err
+	}
 	minted := secret.Mint()
-	expires, inactive := builtIn.MaxExpiration.From(now), builtIn.NotAccessed.From(now)
+	expires := policy.latestEnd(now)
 	first := &db.APIKey{
 		ID:                  typeid.New(typeid.APIKey, now),
 		OrganizationID:      owner.OrganizationID,
@@ -281,12 +300,13 @@ func IssueFirst(ctx context.Context, tx *store.Tx, now time.Time, owner *db.User
 		Name:                label,
 		Description:         label,
 		Scopes:              []string{"*"},
+		AllowedIps:          []string{},
 		FamilyID:            typeid.New(typeid.KeyFamily, now),
 		Generation:          1,
 		CreatedAt:           now,
 		UpdatedAt:           now,
 		ExpiresAt:           &expires,
-		InactivityExpiresAt: &inactive,
+		InactivityExpiresAt: policy.inactivityEnd(now),
 	}
 	if err := insertFamily(ctx, tx, first); err != nil {
 		return secret.Secret{}, err
@@ -294,5 +314,5 @@ func IssueFirst(ctx context.Context, tx *store.Tx, now time.Time, owner *db.User
 	if err := insert(ctx, tx, first, minted); err != nil {
 		return secret.Secret{}, err
 	}
-	return minted, audit.Record(ctx, tx, audit.Event{At: now, Action: "api_key.created", OrganizationID: owner.OrganizationID, SubjectID: first.ID, OwnerID: owner.ID})
+	return minted, audit.Record(ctx, tx, audit.Event{At: now, Action: "api_key.created", OrganizationID: owner.OrganizationID, SubjectID: first.ID, OwnerID: owner.ID, Changes: change.Between(nil, first, recorded)})
 }

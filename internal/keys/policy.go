@@ -1,26 +1,157 @@
 package keys
 
 import (
+	"context"
 	"time"
 
+	"entgo.io/ent/dialect"
+
+	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/ent/db/organization"
+	"github.com/keytag/keytag/ent/db/project"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/store"
 )
 
-// Policy bounds the life of keys.
+// Policy bounds the life of the keys of a project. The organization's values and the project's both
+// apply: of the instants they lead to, the earlier counts.
 type Policy struct {
-	MaxExpiration lifecycle.Period
-	// NotAccessed is how long an unused key lives.
-	NotAccessed  lifecycle.Period
-	DefaultGrace lifecycle.Period
-	MaxGrace     lifecycle.Period
+	maxExpiration []lifecycle.Period
+	notAccessed   []lifecycle.Period
+	maxGrace      []lifecycle.Period
+	defaultGrace  lifecycle.Period
 }
 
-var builtIn = Policy{
-	MaxExpiration: lifecycle.MustPeriod("P6M"),
-	NotAccessed:   lifecycle.MustPeriod("P3M"),
-	DefaultGrace:  lifecycle.MustPeriod("PT1H"),
-	MaxGrace:      lifecycle.MustPeriod("P7D"),
+// The values of an organization that has set none.
+var (
+	BuiltInMaxExpiration = lifecycle.MustPeriod("P6M")
+	BuiltInNotAccessed   = lifecycle.MustPeriod("P3M")
+	BuiltInDefaultGrace  = lifecycle.MustPeriod("PT1H")
+	BuiltInMaxGrace      = lifecycle.MustPeriod("P7D")
+)
+
+// NewPolicy combines the two levels; project may be nil.
+func NewPolicy(o *db.Organization, p *db.Project) Policy {
+	policy := Policy{
+		maxExpiration: []lifecycle.Period{or(o.MaxExpirationPeriod, BuiltInMaxExpiration)},
+		maxGrace:      []lifecycle.Period{or(o.MaxGracePeriod, BuiltInMaxGrace)},
+		defaultGrace:  or(o.DefaultGracePeriod, BuiltInDefaultGrace),
+	}
+	if !o.NotAccessedOff {
+		policy.notAccessed = []lifecycle.Period{or(o.NotAccessedExpirationPeriod, BuiltInNotAccessed)}
+	}
+	if p == nil {
+		return policy
+	}
+	policy.maxExpiration = also(policy.maxExpiration, p.MaxExpirationPeriod)
+	policy.notAccessed = also(policy.notAccessed, p.NotAccessedExpirationPeriod)
+	policy.maxGrace = also(policy.maxGrace, p.MaxGracePeriod)
+	policy.defaultGrace = or(p.DefaultGracePeriod, policy.defaultGrace)
+	return policy
+}
+
+func or(value *lifecycle.Period, fallback lifecycle.Period) lifecycle.Period {
+	if value == nil {
+		return fallback
+	}
+	return *value
+}
+
+func also(periods []lifecycle.Period, value *lifecycle.Period) []lifecycle.Period {
+	if value == nil {
+		return periods
+	}
+	return append(periods, *value)
+}
+
+// strictest is the period of those given that leads to the earliest instant from t.
+func strictest(periods []lifecycle.Period, t time.Time) (lifecycle.Period, time.Time) {
+	period, end := periods[0], periods[0].From(t)
+	for _, other := range periods[1:] {
+		if earlier := other.From(t); earlier.Before(end) {
+			period, end = other, earlier
+		}
+	}
+	return period, end
+}
+
+// MaxExpiration is the longest life of a key made at t.
+func (p Policy) MaxExpiration(t time.Time) lifecycle.Period {
+	period, _ := strictest(p.maxExpiration, t)
+	return period
+}
+
+// NotAccessed is how long a key unused since t lives, nil when disuse ends no key.
+func (p Policy) NotAccessed(t time.Time) *lifecycle.Period {
+	if len(p.notAccessed) == 0 {
+		return nil
+	}
+	period, _ := strictest(p.notAccessed, t)
+	return &period
+}
+
+// MaxGrace is the longest grace of a rotation at t.
+func (p Policy) MaxGrace(t time.Time) lifecycle.Period {
+	period, _ := strictest(p.maxGrace, t)
+	return period
+}
+
+// DefaultGrace is the grace of a rotation at t that asks for none.
+func (p Policy) DefaultGrace(t time.Time) lifecycle.Period {
+	period, _ := strictest(append(p.maxGrace[:len(p.maxGrace):len(p.maxGrace)], p.defaultGrace), t)
+	return period
+}
+
+// latestEnd is the last instant at which the lifetime of a key made at t may end.
+func (p Policy) latestEnd(t time.Time) time.Time {
+	_, end := strictest(p.maxExpiration, t)
+	return end
+}
+
+// inactivityEnd is when a key last used at t ends if it is not used again; nil when never.
+func (p Policy) inactivityEnd(t time.Time) *time.Time {
+	if len(p.notAccessed) == 0 {
+		return nil
+	}
+	_, end := strictest(p.notAccessed, t)
+	return &end
+}
+
+// grace answers when a key replaced at now ends, given the period asked for. It never lengthens
+// the grace that the key already has.
+func (p Policy) grace(now time.Time, asked *lifecycle.Period, running *time.Time) (time.Time, fault.UserError) {
+	longest, latest := strictest(p.maxGrace, now)
+	end := or(asked, p.DefaultGrace(now)).From(now)
+	if end.After(latest) {
+		return end, graceOutOfRange(longest)
+	}
+	if running != nil && running.Before(end) {
+		end = *running
+	}
+	return end, nil
+}
+
+// policyOf reads the policy that binds the keys of a project, and keeps it from changing until the
+// transaction ends: a policy that changes afterwards finds what was written under this one.
+func policyOf(ctx context.Context, tx *store.Tx, organizationID, projectID string) (Policy, error) {
+	ctx = principal.System(ctx)
+	organizations := tx.Organization.Query().Where(organization.ID(organizationID))
+	projects := tx.Project.Query().Where(project.ID(projectID))
+	if tx.Dialect() == dialect.Postgres { // SQLite has one writer
+		organizations.ForShare()
+		projects.ForShare()
+	}
+	o, err := organizations.Only(ctx)
+	if err != nil {
+		return Policy{}, err
+	}
+	p, err := projects.Only(ctx)
+	if err != nil {
+		return Policy{}, err
+	}
+	return NewPolicy(o, p), nil
 }
 
 // minLifetime is how far away, at least, the end of a key must lie when it is set.
@@ -49,23 +180,6 @@ func (e expiry) resolve(now, latest, fallback time.Time) (time.Time, fault.UserE
 	}
 	if earliest := now.Add(minLifetime); end.Before(earliest) || end.After(latest) {
 		return end, expiryOutOfRange(earliest, latest, field)
-	}
-	return end, nil
-}
-
-// grace answers when a key replaced at now ends, given the period asked for. It never lengthens
-// the grace that the key already has.
-func (p Policy) grace(now time.Time, asked *lifecycle.Period, running *time.Time) (time.Time, fault.UserError) {
-	period := p.DefaultGrace
-	if asked != nil {
-		period = *asked
-	}
-	end := period.From(now)
-	if end.After(p.MaxGrace.From(now)) {
-		return end, graceOutOfRange(p.MaxGrace)
-	}
-	if running != nil && running.Before(end) {
-		end = *running
 	}
 	return end, nil
 }

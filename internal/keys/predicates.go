@@ -23,6 +23,9 @@ func (f *Filter) predicates(now time.Time) []predicate.APIKey {
 			ps = append(ps, sql.FieldIn(list.column, list.ids...))
 		}
 	}
+	if f.createdByID != nil {
+		ps = append(ps, apikey.CreatedByID(*f.createdByID))
+	}
 	if f.KeyPrefix != nil {
 		ps = append(ps, apikey.KeyPrefix(*f.KeyPrefix))
 	}

@@ -122,7 +122,7 @@ func (a *Authority) replay(ctx context.Context, now time.Time, r *request, self 
 			return nil, ReplayOnlyRefusal(ctx)
 		}
 		found := &replayed{key: view(ctx, row, now)}
-		if row.LastUsedAt != nil || found.key.Status().Ended() {
+		if row.AuthenticatedAt != nil || found.key.Status().Ended() {
 			return found, nil
 		}
 		if lacked := p.Lacks(row.Scopes); len(lacked) > 0 && !self {
@@ -146,7 +146,7 @@ func (a *Authority) replaceSecret(ctx context.Context, now time.Time, row *db.AP
 	digest := fresh.Digest()
 	err := a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		n, err := tx.APIKey.Update().
-			Where(apikey.ID(row.ID), apikey.LastUsedAtIsNil(), apikey.RevokedAtIsNil(), apikey.Digest(row.Digest)).
+			Where(apikey.ID(row.ID), apikey.AuthenticatedAtIsNil(), apikey.RevokedAtIsNil(), apikey.Digest(row.Digest)).
 			SetDigest(digest[:]).
 			Save(principal.System(ctx))
 		if err == nil && n == 0 {
@@ -162,6 +162,9 @@ func (a *Authority) replaceSecret(ctx context.Context, now time.Time, row *db.AP
 	}
 	return fresh, err
 }
+
+// errUnchanged means that there was nothing to do.
+var errUnchanged = errors.New("nothing to change")
 
 // errChanged means that a guarded update found the row in another state than it was read in.
 var errChanged = errors.New("changed meanwhile")

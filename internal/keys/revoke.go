@@ -6,7 +6,6 @@ import (
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
-	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
 	"github.com/keytag/keytag/internal/store"
@@ -37,13 +36,9 @@ func (a *Authority) Revoke(ctx context.Context, in RevokeInput) (*View, error) {
 	if err := typeid.Want(typeid.APIKey, "id", in.ID); err != nil {
 		return nil, err
 	}
-	var note *string
-	if in.Note != nil && *in.Note != "" {
-		text, err := label("note", *in.Note, maxNote)
-		if err != nil {
-			return nil, err
-		}
-		note = &text
+	note, err := noteOf(in.Note)
+	if err != nil {
+		return nil, err
 	}
 	reason := lifecycle.Unspecified
 	if in.Reason != nil {
@@ -51,7 +46,7 @@ func (a *Authority) Revoke(ctx context.Context, in RevokeInput) (*View, error) {
 	}
 	now := a.now()
 	var revoked *db.APIKey
-	err := a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		key, err := hold(ctx, tx, in.ID)
 		if err != nil {
 			return err
@@ -64,7 +59,7 @@ func (a *Authority) Revoke(ctx context.Context, in RevokeInput) (*View, error) {
 				return err
 			}
 		}
-		revoked, err = tx.APIKey.Get(ctx, in.ID)
+		revoked, err = tx.APIKey.Get(principal.System(ctx), in.ID)
 		return err
 	})
 	if err != nil {
@@ -108,5 +103,6 @@ func revoke(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, re
 	if err != nil {
 		return err
 	}
-	return audit.Record(ctx, tx, audit.Event{At: now, Action: "api_key.revoked", SubjectID: key.ID, OwnerID: key.OwnerID, Reason: string(reason)})
+	_, err = conclude(ctx, tx, now, key, "api_key.revoked", string(reason))
+	return err
 }

@@ -246,7 +246,7 @@ func foreignOrganization(ctx contextT, tx *store.Tx, w *world, id *string) error
 		},
 		func() error {
 			return tx.APIKey.Create().SetID(key).SetOrganizationID(org).SetProjectID(project).SetOwnerID(user).
-				SetName("n").SetDescription("d").SetScopes([]string{"*"}).SetKeyPrefix("ktg_foreign000").SetDigest([]byte("digest")).
+				SetName("n").SetDescription("d").SetScopes([]string{"*"}).SetAllowedIps([]string{}).SetKeyPrefix("ktg_foreign000").SetDigest([]byte("digest")).
 				SetFamilyID(family).SetGeneration(1).SetCreatedAt(start).SetUpdatedAt(start).Exec(ctx)
 		},
 	} {

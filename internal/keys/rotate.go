@@ -6,7 +6,6 @@ import (
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
-	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/catalogue"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/lifecycle"
@@ -127,11 +126,11 @@ func (a *Authority) replace(ctx context.Context, now time.Time, in RotateInput, 
 		if err := request.remember(ctx, tx, now, successor.ID); err != nil {
 			return err
 		}
-		if row, err = tx.APIKey.Get(principal.System(ctx), old.ID); err != nil {
+		if row, err = conclude(ctx, tx, now, row, "api_key.rotated", ""); err != nil {
 			return err
 		}
 		rotated = Rotated{OldKey: view(ctx, row, now), NewKey: view(ctx, successor, now), GraceExpiresAt: &graceEnd, secret: minted}
-		return audit.Record(ctx, tx, audit.Event{At: now, Action: "api_key.rotated", SubjectID: old.ID, OwnerID: old.OwnerID})
+		return nil
 	})
 	if err != nil {
 		return Rotated{}, err
@@ -166,7 +165,11 @@ func draftSuccessor(ctx context.Context, tx *store.Tx, old *View, in RotateInput
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	longest := builtIn.MaxExpiration.From(now)
+	policy, err := policyOf(ctx, tx, old.OrganizationID, old.ProjectID)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	longest := policy.latestEnd(now)
 	asLong := longest
 	if old.ExpiresAt != nil {
 		if end := now.Add(old.ExpiresAt.Sub(old.CreatedAt)); end.Before(asLong) {
@@ -180,7 +183,7 @@ func draftSuccessor(ctx context.Context, tx *store.Tx, old *View, in RotateInput
 	if expiryFault != nil {
 		faults = append(faults, expiryFault)
 	}
-	graceEnd, graceFault := builtIn.grace(now, in.GracePeriod, old.GraceExpiresAt)
+	graceEnd, graceFault := policy.grace(now, in.GracePeriod, old.GraceExpiresAt)
 	if graceFault != nil {
 		faults = append(faults, graceFault)
 	}
@@ -192,7 +195,6 @@ func draftSuccessor(ctx context.Context, tx *store.Tx, old *View, in RotateInput
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	inactive := builtIn.NotAccessed.From(now)
 	creator := principal.From(ctx).UserID
 	return &db.APIKey{
 		ID:                  typeid.New(typeid.APIKey, now),
@@ -204,13 +206,14 @@ func draftSuccessor(ctx context.Context, tx *store.Tx, old *View, in RotateInput
 		Name:                old.Name,
 		Description:         old.Description,
 		Scopes:              scopes,
+		AllowedIps:          old.AllowedIps,
 		FamilyID:            old.FamilyID,
 		Generation:          latest + 1,
 		ReplacesID:          &old.ID,
 		CreatedAt:           now,
 		UpdatedAt:           now,
 		ExpiresAt:           &expiresAt,
-		InactivityExpiresAt: &inactive,
+		InactivityExpiresAt: policy.inactivityEnd(now),
 	}, graceEnd, nil
 }
 
@@ -248,11 +251,4 @@ func (a *Authority) replayedRotation(ctx context.Context, earlier *replayed) (Ro
 		r.GraceExpiresAt = old.GraceExpiresAt
 	}
 	return r, nil
-}
-
-// ReplayOnlyRefusal is what a key that its own rotation ended is told about everything but the
-// reply of that rotation: `api_keys.grace_ended`.
-func ReplayOnlyRefusal(ctx context.Context) error {
-	row := callerFrom(ctx).key
-	return refusal(row, stateOf(row, *row.GraceExpiresAt))
 }

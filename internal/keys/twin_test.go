@@ -36,7 +36,7 @@ func (w *world) bulk(n int, shape func(i int, c *db.APIKeyCreate)) {
 				c := tx.APIKey.Create().
 					SetID(typeid.New(typeid.APIKey, w.clock())).
 					SetOrganizationID(owner.OrganizationID).SetProjectID(w.project).SetOwnerID(owner.ID).
-					SetName("bulk").SetDescription(family).SetScopes([]string{}).
+					SetName("bulk").SetDescription(family).SetScopes([]string{}).SetAllowedIps([]string{}).
 					SetKeyPrefix(fmt.Sprintf("ktg_%010d", i)).SetDigest([]byte(fmt.Sprintf("digest %d", i))).
 					SetFamilyID(family).SetGeneration(i + 1).
 					SetCreatedAt(w.clock()).SetUpdatedAt(w.clock())

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -9,7 +10,6 @@ import (
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/keyscope"
-	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/principal"
 	"github.com/keytag/keytag/internal/scope"
@@ -25,13 +25,15 @@ type UpdateInput struct {
 	Description graphql.Omittable[*string]
 	Scopes      graphql.Omittable[[]string]
 	ExpiresAt   graphql.Omittable[*time.Time]
+	AllowedIPs  graphql.Omittable[[]string]
 }
 
-// change is what an update comes to after checking; nil leaves the value.
-type change struct {
+// amendment is what an update comes to after checking; nil leaves the value.
+type amendment struct {
 	name, description *string
 	scopes            scope.Set
 	expiresAt         *time.Time
+	allowedIPs        []string
 }
 
 // Update changes metadata. The end can be brought forward, never back; further scopes must be the
@@ -43,7 +45,7 @@ func (a *Authority) Update(ctx context.Context, in UpdateInput) (*View, error) {
 	}
 	now := a.now()
 	var updated *db.APIKey
-	var to *change
+	var to *amendment
 	err := a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		row, err := hold(ctx, tx, in.ID)
 		if err != nil {
@@ -55,10 +57,7 @@ func (a *Authority) Update(ctx context.Context, in UpdateInput) (*View, error) {
 		if err := to.apply(ctx, tx, now, row); err != nil {
 			return err
 		}
-		if err := audit.Record(ctx, tx, audit.Event{At: now, Action: "api_key.updated", SubjectID: row.ID, OwnerID: row.OwnerID}); err != nil {
-			return err
-		}
-		updated, err = tx.APIKey.Get(ctx, in.ID)
+		updated, err = conclude(ctx, tx, now, row, "api_key.updated", "")
 		return err
 	})
 	if store.Violates(err, "key_families", "owner_id", "description") {
@@ -72,8 +71,8 @@ func (a *Authority) Update(ctx context.Context, in UpdateInput) (*View, error) {
 }
 
 // check resolves the input against the key as it is.
-func (in UpdateInput) check(ctx context.Context, tx *store.Tx, key *View) (*change, error) {
-	var to change
+func (in UpdateInput) check(ctx context.Context, tx *store.Tx, key *View) (*amendment, error) {
+	var to amendment
 	var faults fault.List
 	to.name = in.text("name", in.Name, maxName, &faults)
 	to.description = in.text("description", in.Description, maxDescription, &faults)
@@ -94,7 +93,10 @@ func (in UpdateInput) check(ctx context.Context, tx *store.Tx, key *View) (*chan
 		}
 		to.scopes = scopes
 	}
-	if key.Status().Ended() && (in.Scopes.IsSet() || in.ExpiresAt.IsSet()) {
+	if in.AllowedIPs.IsSet() {
+		to.allowedIPs = in.networks(principal.From(ctx), key, &faults)
+	}
+	if key.Status().Ended() && (in.Scopes.IsSet() || in.ExpiresAt.IsSet() || in.AllowedIPs.IsSet()) {
 		faults = append(faults, notLive(key))
 	}
 	return &to, faults.OrNil()
@@ -128,11 +130,29 @@ func (in UpdateInput) earlier(key *View, faults *fault.List) *time.Time {
 	return &end
 }
 
+// networks are the blocks asked for. Only administrators may let a key be used from further places.
+func (in UpdateInput) networks(p *principal.Principal, key *View, faults *fault.List) []string {
+	blocks, err := networks(in.AllowedIPs.Value())
+	if err != nil {
+		*faults = append(*faults, err)
+		return nil
+	}
+	wider := len(blocks) == 0 && len(key.AllowedIps) > 0 ||
+		slices.ContainsFunc(blocks, func(block string) bool { return !within(key.AllowedIps, block) })
+	if wider && !p.IsAdmin() {
+		*faults = append(*faults, fault.Input(fault.CodeForbidden, "only administrators widen allowedIps", "allowedIps"))
+	}
+	return blocks
+}
+
 // apply writes the change to a held key.
-func (to *change) apply(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey) error {
+func (to *amendment) apply(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey) error {
 	update := tx.APIKey.UpdateOneID(key.ID).SetUpdatedAt(now).SetNillableName(to.name).SetNillableExpiresAt(to.expiresAt)
 	if to.scopes != nil {
 		update.SetScopes(to.scopes)
+	}
+	if to.allowedIPs != nil {
+		update.SetAllowedIps(to.allowedIPs)
 	}
 	if err := update.Exec(ctx); err != nil {
 		return err

@@ -7,23 +7,25 @@ import (
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/principal"
 )
 
 // View is a key as one request sees it: the stored row, the instant of the request and the time
 // zone of the viewer. What the row does not hold is computed from the three.
 type View struct {
 	*db.APIKey
-	now  time.Time
-	zone *time.Location
+	now    time.Time
+	zone   *time.Location
+	viewer *principal.Principal
 }
 
 func view(ctx context.Context, row *db.APIKey, now time.Time) *View {
-	return &View{APIKey: row, now: now, zone: zoneOf(ctx)}
+	return &View{APIKey: row, now: now, zone: zoneOf(ctx), viewer: principal.From(ctx)}
 }
 
 // beside is another row in the eyes of the same request.
 func (v *View) beside(row *db.APIKey) *View {
-	return &View{APIKey: row, now: v.now, zone: v.zone}
+	return &View{APIKey: row, now: v.now, zone: v.zone, viewer: v.viewer}
 }
 
 func instants(row *db.APIKey) lifecycle.Instants {
@@ -44,6 +46,12 @@ func stateOf(row *db.APIKey, at time.Time) lifecycle.State {
 
 // Status is what the key is now.
 func (v *View) Status() lifecycle.Status { return stateOf(v.APIKey, v.now).Status }
+
+// ViewerCanAdminister reports whether the caller may change the key.
+func (v *View) ViewerCanAdminister() bool {
+	p := v.viewer
+	return p.Holds(principal.KeysWrite) && (p.IsAdmin() || v.OwnerID == p.UserID)
+}
 
 // EndsBecause names the clock that ends the key, nil when none does.
 func (v *View) EndsBecause() *lifecycle.EndReason {
@@ -78,11 +86,18 @@ type State struct {
 // the key's creation is a user error.
 func (v *View) State(at time.Time) (*State, error) {
 	at = lifecycle.Instant(at)
-	if at.Before(v.CreatedAt) {
-		return nil, fault.Invalid("at must not be before the key's creation, "+v.CreatedAt.Format(time.RFC3339Nano), "at")
+	if err := v.existedAt(at); err != nil {
+		return nil, err
 	}
 	s := stateOf(v.APIKey, at)
 	return &State{At: at, Status: s.Status, EndsBecause: reason(s.EndsBecause), EffectiveExpiresAt: s.EffectiveExpiresAt}, nil
+}
+
+func (v *View) existedAt(at time.Time) error {
+	if at.Before(v.CreatedAt) {
+		return fault.Invalid("at must not be before the key's creation, "+v.CreatedAt.Format(time.RFC3339Nano), "at")
+	}
+	return nil
 }
 
 // Revocation is the end of a key by somebody's decision.
@@ -97,14 +112,10 @@ type Revocation struct {
 type Actor struct {
 	UserID *string
 	KeyID  *string
-	view   *View
 }
 
 // System reports whether the server acted by itself.
 func (a Actor) System() bool { return a.UserID == nil && a.KeyID == nil }
-
-// View is the key whose actor this is.
-func (a Actor) View() *View { return a.view }
 
 // Revocation tells who revoked the key and why, nil when nobody did.
 func (v *View) Revocation() *Revocation {
@@ -115,7 +126,7 @@ func (v *View) Revocation() *Revocation {
 		At:     *v.RevokedAt,
 		Reason: lifecycle.Unspecified,
 		Note:   v.RevocationNote,
-		By:     Actor{UserID: v.RevokedByUserID, KeyID: v.RevokedByKeyID, view: v},
+		By:     Actor{UserID: v.RevokedByUserID, KeyID: v.RevokedByKeyID},
 	}
 	if v.RevocationReason != nil {
 		r.Reason = *v.RevocationReason

@@ -1,7 +1,9 @@
 package lifecycle
 
 import (
+	"database/sql/driver"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -178,4 +180,16 @@ func (p *Period) UnmarshalText(text []byte) error {
 	}
 	*p = parsed
 	return nil
+}
+
+// Value stores the period as String does.
+func (p Period) Value() (driver.Value, error) { return p.String(), nil }
+
+// Scan reads a stored period.
+func (p *Period) Scan(stored any) error {
+	text, ok := stored.(string)
+	if !ok {
+		return fmt.Errorf("lifecycle: a period is stored as text, not %T", stored)
+	}
+	return p.UnmarshalText([]byte(text))
 }

@@ -60,6 +60,8 @@ type Principal struct {
 	// ReplayOnly marks a key that its own rotation ended without grace: it may ask for the lost
 	// reply of that rotation and for nothing else.
 	ReplayOnly bool
+	// Probe marks a look that does not count as use and may only ask who the caller is.
+	Probe bool
 
 	system bool
 }

@@ -29,6 +29,8 @@ const (
 	FieldDescription = "description"
 	// FieldScopes holds the string denoting the scopes field in the database.
 	FieldScopes = "scopes"
+	// FieldAllowedIps holds the string denoting the allowed_ips field in the database.
+	FieldAllowedIps = "allowed_ips"
 	// FieldKeyPrefix holds the string denoting the key_prefix field in the database.
 	FieldKeyPrefix = "key_prefix"
 	// FieldDigest holds the string denoting the digest field in the database.
@@ -45,8 +47,12 @@ const (
 	FieldCreatedAt = "created_at"
 	// FieldUpdatedAt holds the string denoting the updated_at field in the database.
 	FieldUpdatedAt = "updated_at"
+	// FieldAuthenticatedAt holds the string denoting the authenticated_at field in the database.
+	FieldAuthenticatedAt = "authenticated_at"
 	// FieldLastUsedAt holds the string denoting the last_used_at field in the database.
 	FieldLastUsedAt = "last_used_at"
+	// FieldLastUsedIP holds the string denoting the last_used_ip field in the database.
+	FieldLastUsedIP = "last_used_ip"
 	// FieldExpiresAt holds the string denoting the expires_at field in the database.
 	FieldExpiresAt = "expires_at"
 	// FieldInactivityExpiresAt holds the string denoting the inactivity_expires_at field in the database.
@@ -57,8 +63,14 @@ const (
 	FieldRotatedAt = "rotated_at"
 	// FieldSuspendedAt holds the string denoting the suspended_at field in the database.
 	FieldSuspendedAt = "suspended_at"
+	// FieldSuspendedByAdmin holds the string denoting the suspended_by_admin field in the database.
+	FieldSuspendedByAdmin = "suspended_by_admin"
+	// FieldSuspensionNote holds the string denoting the suspension_note field in the database.
+	FieldSuspensionNote = "suspension_note"
 	// FieldRevokedAt holds the string denoting the revoked_at field in the database.
 	FieldRevokedAt = "revoked_at"
+	// FieldRemovedAt holds the string denoting the removed_at field in the database.
+	FieldRemovedAt = "removed_at"
 	// FieldEffectiveExpiresAt holds the string denoting the effective_expires_at field in the database.
 	FieldEffectiveExpiresAt = "effective_expires_at"
 	// FieldRevocationReason holds the string denoting the revocation_reason field in the database.
@@ -162,6 +174,7 @@ var Columns = []string{
 	FieldName,
 	FieldDescription,
 	FieldScopes,
+	FieldAllowedIps,
 	FieldKeyPrefix,
 	FieldDigest,
 	FieldFamilyID,
@@ -170,13 +183,18 @@ var Columns = []string{
 	FieldReplacedByID,
 	FieldCreatedAt,
 	FieldUpdatedAt,
+	FieldAuthenticatedAt,
 	FieldLastUsedAt,
+	FieldLastUsedIP,
 	FieldExpiresAt,
 	FieldInactivityExpiresAt,
 	FieldGraceExpiresAt,
 	FieldRotatedAt,
 	FieldSuspendedAt,
+	FieldSuspendedByAdmin,
+	FieldSuspensionNote,
 	FieldRevokedAt,
+	FieldRemovedAt,
 	FieldEffectiveExpiresAt,
 	FieldRevocationReason,
 	FieldRevocationNote,
@@ -218,6 +236,8 @@ var (
 	FamilyIDValidator func(string) error
 	// GenerationValidator is a validator for the "generation" field. It is called by the builders before save.
 	GenerationValidator func(int) error
+	// DefaultSuspendedByAdmin holds the default value on creation for the "suspended_by_admin" field.
+	DefaultSuspendedByAdmin bool
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
 	IDValidator func(string) error
 )
@@ -300,9 +320,19 @@ func ByUpdatedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldUpdatedAt, opts...).ToFunc()
 }
 
+// ByAuthenticatedAt orders the results by the authenticated_at field.
+func ByAuthenticatedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAuthenticatedAt, opts...).ToFunc()
+}
+
 // ByLastUsedAt orders the results by the last_used_at field.
 func ByLastUsedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldLastUsedAt, opts...).ToFunc()
+}
+
+// ByLastUsedIP orders the results by the last_used_ip field.
+func ByLastUsedIP(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLastUsedIP, opts...).ToFunc()
 }
 
 // ByExpiresAt orders the results by the expires_at field.
@@ -330,9 +360,24 @@ func BySuspendedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldSuspendedAt, opts...).ToFunc()
 }
 
+// BySuspendedByAdmin orders the results by the suspended_by_admin field.
+func BySuspendedByAdmin(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldSuspendedByAdmin, opts...).ToFunc()
+}
+
+// BySuspensionNote orders the results by the suspension_note field.
+func BySuspensionNote(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldSuspensionNote, opts...).ToFunc()
+}
+
 // ByRevokedAt orders the results by the revoked_at field.
 func ByRevokedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldRevokedAt, opts...).ToFunc()
+}
+
+// ByRemovedAt orders the results by the removed_at field.
+func ByRemovedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRemovedAt, opts...).ToFunc()
 }
 
 // ByEffectiveExpiresAt orders the results by the effective_expires_at field.

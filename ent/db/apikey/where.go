@@ -141,9 +141,19 @@ func UpdatedAt(v time.Time) predicate.APIKey {
 	return predicate.APIKey(sql.FieldEQ(FieldUpdatedAt, v))
 }
 
+// AuthenticatedAt applies equality check predicate on the "authenticated_at" field. It's identical to AuthenticatedAtEQ.
+func AuthenticatedAt(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldAuthenticatedAt, v))
+}
+
 // LastUsedAt applies equality check predicate on the "last_used_at" field. It's identical to LastUsedAtEQ.
 func LastUsedAt(v time.Time) predicate.APIKey {
 	return predicate.APIKey(sql.FieldEQ(FieldLastUsedAt, v))
+}
+
+// LastUsedIP applies equality check predicate on the "last_used_ip" field. It's identical to LastUsedIPEQ.
+func LastUsedIP(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldLastUsedIP, v))
 }
 
 // ExpiresAt applies equality check predicate on the "expires_at" field. It's identical to ExpiresAtEQ.
@@ -171,9 +181,24 @@ func SuspendedAt(v time.Time) predicate.APIKey {
 	return predicate.APIKey(sql.FieldEQ(FieldSuspendedAt, v))
 }
 
+// SuspendedByAdmin applies equality check predicate on the "suspended_by_admin" field. It's identical to SuspendedByAdminEQ.
+func SuspendedByAdmin(v bool) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldSuspendedByAdmin, v))
+}
+
+// SuspensionNote applies equality check predicate on the "suspension_note" field. It's identical to SuspensionNoteEQ.
+func SuspensionNote(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldSuspensionNote, v))
+}
+
 // RevokedAt applies equality check predicate on the "revoked_at" field. It's identical to RevokedAtEQ.
 func RevokedAt(v time.Time) predicate.APIKey {
 	return predicate.APIKey(sql.FieldEQ(FieldRevokedAt, v))
+}
+
+// RemovedAt applies equality check predicate on the "removed_at" field. It's identical to RemovedAtEQ.
+func RemovedAt(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldRemovedAt, v))
 }
 
 // EffectiveExpiresAt applies equality check predicate on the "effective_expires_at" field. It's identical to EffectiveExpiresAtEQ.
@@ -1117,6 +1142,56 @@ func UpdatedAtLTE(v time.Time) predicate.APIKey {
 	return predicate.APIKey(sql.FieldLTE(FieldUpdatedAt, v))
 }
 
+// AuthenticatedAtEQ applies the EQ predicate on the "authenticated_at" field.
+func AuthenticatedAtEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldAuthenticatedAt, v))
+}
+
+// AuthenticatedAtNEQ applies the NEQ predicate on the "authenticated_at" field.
+func AuthenticatedAtNEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldAuthenticatedAt, v))
+}
+
+// AuthenticatedAtIn applies the In predicate on the "authenticated_at" field.
+func AuthenticatedAtIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldAuthenticatedAt, vs...))
+}
+
+// AuthenticatedAtNotIn applies the NotIn predicate on the "authenticated_at" field.
+func AuthenticatedAtNotIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldAuthenticatedAt, vs...))
+}
+
+// AuthenticatedAtGT applies the GT predicate on the "authenticated_at" field.
+func AuthenticatedAtGT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldAuthenticatedAt, v))
+}
+
+// AuthenticatedAtGTE applies the GTE predicate on the "authenticated_at" field.
+func AuthenticatedAtGTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldAuthenticatedAt, v))
+}
+
+// AuthenticatedAtLT applies the LT predicate on the "authenticated_at" field.
+func AuthenticatedAtLT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldAuthenticatedAt, v))
+}
+
+// AuthenticatedAtLTE applies the LTE predicate on the "authenticated_at" field.
+func AuthenticatedAtLTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldAuthenticatedAt, v))
+}
+
+// AuthenticatedAtIsNil applies the IsNil predicate on the "authenticated_at" field.
+func AuthenticatedAtIsNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldIsNull(FieldAuthenticatedAt))
+}
+
+// AuthenticatedAtNotNil applies the NotNil predicate on the "authenticated_at" field.
+func AuthenticatedAtNotNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotNull(FieldAuthenticatedAt))
+}
+
 // LastUsedAtEQ applies the EQ predicate on the "last_used_at" field.
 func LastUsedAtEQ(v time.Time) predicate.APIKey {
 	return predicate.APIKey(sql.FieldEQ(FieldLastUsedAt, v))
@@ -1165,6 +1240,81 @@ func LastUsedAtIsNil() predicate.APIKey {
 // LastUsedAtNotNil applies the NotNil predicate on the "last_used_at" field.
 func LastUsedAtNotNil() predicate.APIKey {
 	return predicate.APIKey(sql.FieldNotNull(FieldLastUsedAt))
+}
+
+// LastUsedIPEQ applies the EQ predicate on the "last_used_ip" field.
+func LastUsedIPEQ(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldLastUsedIP, v))
+}
+
+// LastUsedIPNEQ applies the NEQ predicate on the "last_used_ip" field.
+func LastUsedIPNEQ(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldLastUsedIP, v))
+}
+
+// LastUsedIPIn applies the In predicate on the "last_used_ip" field.
+func LastUsedIPIn(vs ...string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldLastUsedIP, vs...))
+}
+
+// LastUsedIPNotIn applies the NotIn predicate on the "last_used_ip" field.
+func LastUsedIPNotIn(vs ...string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldLastUsedIP, vs...))
+}
+
+// LastUsedIPGT applies the GT predicate on the "last_used_ip" field.
+func LastUsedIPGT(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldLastUsedIP, v))
+}
+
+// LastUsedIPGTE applies the GTE predicate on the "last_used_ip" field.
+func LastUsedIPGTE(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldLastUsedIP, v))
+}
+
+// LastUsedIPLT applies the LT predicate on the "last_used_ip" field.
+func LastUsedIPLT(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldLastUsedIP, v))
+}
+
+// LastUsedIPLTE applies the LTE predicate on the "last_used_ip" field.
+func LastUsedIPLTE(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldLastUsedIP, v))
+}
+
+// LastUsedIPContains applies the Contains predicate on the "last_used_ip" field.
+func LastUsedIPContains(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldContains(FieldLastUsedIP, v))
+}
+
+// LastUsedIPHasPrefix applies the HasPrefix predicate on the "last_used_ip" field.
+func LastUsedIPHasPrefix(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldHasPrefix(FieldLastUsedIP, v))
+}
+
+// LastUsedIPHasSuffix applies the HasSuffix predicate on the "last_used_ip" field.
+func LastUsedIPHasSuffix(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldHasSuffix(FieldLastUsedIP, v))
+}
+
+// LastUsedIPIsNil applies the IsNil predicate on the "last_used_ip" field.
+func LastUsedIPIsNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldIsNull(FieldLastUsedIP))
+}
+
+// LastUsedIPNotNil applies the NotNil predicate on the "last_used_ip" field.
+func LastUsedIPNotNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotNull(FieldLastUsedIP))
+}
+
+// LastUsedIPEqualFold applies the EqualFold predicate on the "last_used_ip" field.
+func LastUsedIPEqualFold(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEqualFold(FieldLastUsedIP, v))
+}
+
+// LastUsedIPContainsFold applies the ContainsFold predicate on the "last_used_ip" field.
+func LastUsedIPContainsFold(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldContainsFold(FieldLastUsedIP, v))
 }
 
 // ExpiresAtEQ applies the EQ predicate on the "expires_at" field.
@@ -1417,6 +1567,91 @@ func SuspendedAtNotNil() predicate.APIKey {
 	return predicate.APIKey(sql.FieldNotNull(FieldSuspendedAt))
 }
 
+// SuspendedByAdminEQ applies the EQ predicate on the "suspended_by_admin" field.
+func SuspendedByAdminEQ(v bool) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldSuspendedByAdmin, v))
+}
+
+// SuspendedByAdminNEQ applies the NEQ predicate on the "suspended_by_admin" field.
+func SuspendedByAdminNEQ(v bool) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldSuspendedByAdmin, v))
+}
+
+// SuspensionNoteEQ applies the EQ predicate on the "suspension_note" field.
+func SuspensionNoteEQ(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldSuspensionNote, v))
+}
+
+// SuspensionNoteNEQ applies the NEQ predicate on the "suspension_note" field.
+func SuspensionNoteNEQ(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldSuspensionNote, v))
+}
+
+// SuspensionNoteIn applies the In predicate on the "suspension_note" field.
+func SuspensionNoteIn(vs ...string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldSuspensionNote, vs...))
+}
+
+// SuspensionNoteNotIn applies the NotIn predicate on the "suspension_note" field.
+func SuspensionNoteNotIn(vs ...string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldSuspensionNote, vs...))
+}
+
+// SuspensionNoteGT applies the GT predicate on the "suspension_note" field.
+func SuspensionNoteGT(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldSuspensionNote, v))
+}
+
+// SuspensionNoteGTE applies the GTE predicate on the "suspension_note" field.
+func SuspensionNoteGTE(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldSuspensionNote, v))
+}
+
+// SuspensionNoteLT applies the LT predicate on the "suspension_note" field.
+func SuspensionNoteLT(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldSuspensionNote, v))
+}
+
+// SuspensionNoteLTE applies the LTE predicate on the "suspension_note" field.
+func SuspensionNoteLTE(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldSuspensionNote, v))
+}
+
+// SuspensionNoteContains applies the Contains predicate on the "suspension_note" field.
+func SuspensionNoteContains(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldContains(FieldSuspensionNote, v))
+}
+
+// SuspensionNoteHasPrefix applies the HasPrefix predicate on the "suspension_note" field.
+func SuspensionNoteHasPrefix(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldHasPrefix(FieldSuspensionNote, v))
+}
+
+// SuspensionNoteHasSuffix applies the HasSuffix predicate on the "suspension_note" field.
+func SuspensionNoteHasSuffix(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldHasSuffix(FieldSuspensionNote, v))
+}
+
+// SuspensionNoteIsNil applies the IsNil predicate on the "suspension_note" field.
+func SuspensionNoteIsNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldIsNull(FieldSuspensionNote))
+}
+
+// SuspensionNoteNotNil applies the NotNil predicate on the "suspension_note" field.
+func SuspensionNoteNotNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotNull(FieldSuspensionNote))
+}
+
+// SuspensionNoteEqualFold applies the EqualFold predicate on the "suspension_note" field.
+func SuspensionNoteEqualFold(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEqualFold(FieldSuspensionNote, v))
+}
+
+// SuspensionNoteContainsFold applies the ContainsFold predicate on the "suspension_note" field.
+func SuspensionNoteContainsFold(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldContainsFold(FieldSuspensionNote, v))
+}
+
 // RevokedAtEQ applies the EQ predicate on the "revoked_at" field.
 func RevokedAtEQ(v time.Time) predicate.APIKey {
 	return predicate.APIKey(sql.FieldEQ(FieldRevokedAt, v))
@@ -1465,6 +1700,56 @@ func RevokedAtIsNil() predicate.APIKey {
 // RevokedAtNotNil applies the NotNil predicate on the "revoked_at" field.
 func RevokedAtNotNil() predicate.APIKey {
 	return predicate.APIKey(sql.FieldNotNull(FieldRevokedAt))
+}
+
+// RemovedAtEQ applies the EQ predicate on the "removed_at" field.
+func RemovedAtEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldRemovedAt, v))
+}
+
+// RemovedAtNEQ applies the NEQ predicate on the "removed_at" field.
+func RemovedAtNEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldRemovedAt, v))
+}
+
+// RemovedAtIn applies the In predicate on the "removed_at" field.
+func RemovedAtIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldRemovedAt, vs...))
+}
+
+// RemovedAtNotIn applies the NotIn predicate on the "removed_at" field.
+func RemovedAtNotIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldRemovedAt, vs...))
+}
+
+// RemovedAtGT applies the GT predicate on the "removed_at" field.
+func RemovedAtGT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldRemovedAt, v))
+}
+
+// RemovedAtGTE applies the GTE predicate on the "removed_at" field.
+func RemovedAtGTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldRemovedAt, v))
+}
+
+// RemovedAtLT applies the LT predicate on the "removed_at" field.
+func RemovedAtLT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldRemovedAt, v))
+}
+
+// RemovedAtLTE applies the LTE predicate on the "removed_at" field.
+func RemovedAtLTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldRemovedAt, v))
+}
+
+// RemovedAtIsNil applies the IsNil predicate on the "removed_at" field.
+func RemovedAtIsNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldIsNull(FieldRemovedAt))
+}
+
+// RemovedAtNotNil applies the NotNil predicate on the "removed_at" field.
+func RemovedAtNotNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotNull(FieldRemovedAt))
 }
 
 // EffectiveExpiresAtEQ applies the EQ predicate on the "effective_expires_at" field.

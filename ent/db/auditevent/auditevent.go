@@ -32,6 +32,8 @@ const (
 	FieldUserAgent = "user_agent"
 	// FieldRequestID holds the string denoting the request_id field in the database.
 	FieldRequestID = "request_id"
+	// FieldChanges holds the string denoting the changes field in the database.
+	FieldChanges = "changes"
 	// FieldReason holds the string denoting the reason field in the database.
 	FieldReason = "reason"
 	// Table holds the table name of the auditevent in the database.
@@ -51,6 +53,7 @@ var Columns = []string{
 	FieldIP,
 	FieldUserAgent,
 	FieldRequestID,
+	FieldChanges,
 	FieldReason,
 }
 

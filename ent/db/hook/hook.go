@@ -45,6 +45,18 @@ func (f EnvironmentFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, e
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.EnvironmentMutation", m)
 }
 
+// The HeartbeatFunc type is an adapter to allow the use of ordinary
+// function as Heartbeat mutator.
+type HeartbeatFunc func(context.Context, *db.HeartbeatMutation) (db.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f HeartbeatFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error) {
+	if mv, ok := m.(*db.HeartbeatMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.HeartbeatMutation", m)
+}
+
 // The IdempotentRequestFunc type is an adapter to allow the use of ordinary
 // function as IdempotentRequest mutator.
 type IdempotentRequestFunc func(context.Context, *db.IdempotentRequestMutation) (db.Value, error)
@@ -91,6 +103,18 @@ func (f OrganizationFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, 
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.OrganizationMutation", m)
+}
+
+// The PolicySweepFunc type is an adapter to allow the use of ordinary
+// function as PolicySweep mutator.
+type PolicySweepFunc func(context.Context, *db.PolicySweepMutation) (db.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f PolicySweepFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error) {
+	if mv, ok := m.(*db.PolicySweepMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.PolicySweepMutation", m)
 }
 
 // The ProjectFunc type is an adapter to allow the use of ordinary

@@ -18,6 +18,8 @@ const (
 	FieldOwnerID = "owner_id"
 	// FieldDescription holds the string denoting the description field in the database.
 	FieldDescription = "description"
+	// FieldFreedAt holds the string denoting the freed_at field in the database.
+	FieldFreedAt = "freed_at"
 	// Table holds the table name of the keyfamily in the database.
 	Table = "key_families"
 )
@@ -28,6 +30,7 @@ var Columns = []string{
 	FieldOrganizationID,
 	FieldOwnerID,
 	FieldDescription,
+	FieldFreedAt,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -79,4 +82,9 @@ func ByOwnerID(opts ...sql.OrderTermOption) OrderOption {
 // ByDescription orders the results by the description field.
 func ByDescription(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldDescription, opts...).ToFunc()
+}
+
+// ByFreedAt orders the results by the freed_at field.
+func ByFreedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldFreedAt, opts...).ToFunc()
 }

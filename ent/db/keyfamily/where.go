@@ -3,6 +3,8 @@
 package keyfamily
 
 import (
+	"time"
+
 	"entgo.io/ent/dialect/sql"
 	"github.com/keytag/keytag/ent/db/predicate"
 )
@@ -75,6 +77,11 @@ func OwnerID(v string) predicate.KeyFamily {
 // Description applies equality check predicate on the "description" field. It's identical to DescriptionEQ.
 func Description(v string) predicate.KeyFamily {
 	return predicate.KeyFamily(sql.FieldEQ(FieldDescription, v))
+}
+
+// FreedAt applies equality check predicate on the "freed_at" field. It's identical to FreedAtEQ.
+func FreedAt(v time.Time) predicate.KeyFamily {
+	return predicate.KeyFamily(sql.FieldEQ(FieldFreedAt, v))
 }
 
 // OrganizationIDEQ applies the EQ predicate on the "organization_id" field.
@@ -270,6 +277,56 @@ func DescriptionEqualFold(v string) predicate.KeyFamily {
 // DescriptionContainsFold applies the ContainsFold predicate on the "description" field.
 func DescriptionContainsFold(v string) predicate.KeyFamily {
 	return predicate.KeyFamily(sql.FieldContainsFold(FieldDescription, v))
+}
+
+// FreedAtEQ applies the EQ predicate on the "freed_at" field.
+func FreedAtEQ(v time.Time) predicate.KeyFamily {
+	return predicate.KeyFamily(sql.FieldEQ(FieldFreedAt, v))
+}
+
+// FreedAtNEQ applies the NEQ predicate on the "freed_at" field.
+func FreedAtNEQ(v time.Time) predicate.KeyFamily {
+	return predicate.KeyFamily(sql.FieldNEQ(FieldFreedAt, v))
+}
+
+// FreedAtIn applies the In predicate on the "freed_at" field.
+func FreedAtIn(vs ...time.Time) predicate.KeyFamily {
+	return predicate.KeyFamily(sql.FieldIn(FieldFreedAt, vs...))
+}
+
+// FreedAtNotIn applies the NotIn predicate on the "freed_at" field.
+func FreedAtNotIn(vs ...time.Time) predicate.KeyFamily {
+	return predicate.KeyFamily(sql.FieldNotIn(FieldFreedAt, vs...))
+}
+
+// FreedAtGT applies the GT predicate on the "freed_at" field.
+func FreedAtGT(v time.Time) predicate.KeyFamily {
+	return predicate.KeyFamily(sql.FieldGT(FieldFreedAt, v))
+}
+
+// FreedAtGTE applies the GTE predicate on the "freed_at" field.
+func FreedAtGTE(v time.Time) predicate.KeyFamily {
+	return predicate.KeyFamily(sql.FieldGTE(FieldFreedAt, v))
+}
+
+// FreedAtLT applies the LT predicate on the "freed_at" field.
+func FreedAtLT(v time.Time) predicate.KeyFamily {
+	return predicate.KeyFamily(sql.FieldLT(FieldFreedAt, v))
+}
+
+// FreedAtLTE applies the LTE predicate on the "freed_at" field.
+func FreedAtLTE(v time.Time) predicate.KeyFamily {
+	return predicate.KeyFamily(sql.FieldLTE(FieldFreedAt, v))
+}
+
+// FreedAtIsNil applies the IsNil predicate on the "freed_at" field.
+func FreedAtIsNil() predicate.KeyFamily {
+	return predicate.KeyFamily(sql.FieldIsNull(FieldFreedAt))
+}
+
+// FreedAtNotNil applies the NotNil predicate on the "freed_at" field.
+func FreedAtNotNil() predicate.KeyFamily {
+	return predicate.KeyFamily(sql.FieldNotNull(FieldFreedAt))
 }
 
 // And groups predicates with the AND operator between them.

@@ -3,6 +3,7 @@
 package migrate
 
 import (
+	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/dialect/sql/schema"
 	"entgo.io/ent/schema/field"
 )
@@ -14,18 +15,24 @@ var (
 		{Name: "name", Type: field.TypeString},
 		{Name: "description", Type: field.TypeString},
 		{Name: "scopes", Type: field.TypeJSON},
+		{Name: "allowed_ips", Type: field.TypeJSON},
 		{Name: "key_prefix", Type: field.TypeString, Unique: true},
 		{Name: "digest", Type: field.TypeBytes, Unique: true},
 		{Name: "generation", Type: field.TypeInt},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "authenticated_at", Type: field.TypeTime, Nullable: true},
 		{Name: "last_used_at", Type: field.TypeTime, Nullable: true},
+		{Name: "last_used_ip", Type: field.TypeString, Nullable: true},
 		{Name: "expires_at", Type: field.TypeTime, Nullable: true},
 		{Name: "inactivity_expires_at", Type: field.TypeTime, Nullable: true},
 		{Name: "grace_expires_at", Type: field.TypeTime, Nullable: true},
 		{Name: "rotated_at", Type: field.TypeTime, Nullable: true},
 		{Name: "suspended_at", Type: field.TypeTime, Nullable: true},
+		{Name: "suspended_by_admin", Type: field.TypeBool, Default: false},
+		{Name: "suspension_note", Type: field.TypeString, Nullable: true},
 		{Name: "revoked_at", Type: field.TypeTime, Nullable: true},
+		{Name: "removed_at", Type: field.TypeTime, Nullable: true},
 		{Name: "effective_expires_at", Type: field.TypeTime, Nullable: true},
 		{Name: "revocation_reason", Type: field.TypeString, Nullable: true},
 		{Name: "revocation_note", Type: field.TypeString, Nullable: true},
@@ -48,49 +55,49 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "api_keys_organizations_organization",
-				Columns:    []*schema.Column{APIKeysColumns[21]},
+				Columns:    []*schema.Column{APIKeysColumns[27]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_projects_project",
-				Columns:    []*schema.Column{APIKeysColumns[22]},
+				Columns:    []*schema.Column{APIKeysColumns[28]},
 				RefColumns: []*schema.Column{ProjectsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_environments_environment",
-				Columns:    []*schema.Column{APIKeysColumns[23]},
+				Columns:    []*schema.Column{APIKeysColumns[29]},
 				RefColumns: []*schema.Column{EnvironmentsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_users_owner",
-				Columns:    []*schema.Column{APIKeysColumns[24]},
+				Columns:    []*schema.Column{APIKeysColumns[30]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_users_created_by",
-				Columns:    []*schema.Column{APIKeysColumns[25]},
+				Columns:    []*schema.Column{APIKeysColumns[31]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_key_families_family",
-				Columns:    []*schema.Column{APIKeysColumns[26]},
+				Columns:    []*schema.Column{APIKeysColumns[32]},
 				RefColumns: []*schema.Column{KeyFamiliesColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_api_keys_successors",
-				Columns:    []*schema.Column{APIKeysColumns[27]},
+				Columns:    []*schema.Column{APIKeysColumns[33]},
 				RefColumns: []*schema.Column{APIKeysColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_api_keys_predecessors",
-				Columns:    []*schema.Column{APIKeysColumns[28]},
+				Columns:    []*schema.Column{APIKeysColumns[34]},
 				RefColumns: []*schema.Column{APIKeysColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -99,42 +106,42 @@ var (
 			{
 				Name:    "apikey_family_id_generation",
 				Unique:  true,
-				Columns: []*schema.Column{APIKeysColumns[26], APIKeysColumns[6]},
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[7]},
 			},
 			{
 				Name:    "apikey_organization_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[21], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[27], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_project_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[22], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[28], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_owner_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[24], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[30], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_environment_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[23], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[29], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_organization_id_effective_expires_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[21], APIKeysColumns[16], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[27], APIKeysColumns[22], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_project_id_effective_expires_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[22], APIKeysColumns[16], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[28], APIKeysColumns[22], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_owner_id_effective_expires_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[24], APIKeysColumns[16], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[30], APIKeysColumns[22], APIKeysColumns[0]},
 			},
 		},
 	}
@@ -151,6 +158,7 @@ var (
 		{Name: "ip", Type: field.TypeString, Nullable: true},
 		{Name: "user_agent", Type: field.TypeString, Nullable: true},
 		{Name: "request_id", Type: field.TypeString, Nullable: true},
+		{Name: "changes", Type: field.TypeJSON, Nullable: true},
 		{Name: "reason", Type: field.TypeString, Nullable: true},
 	}
 	// AuditEventsTable holds the schema information for the "audit_events" table.
@@ -200,6 +208,17 @@ var (
 			},
 		},
 	}
+	// HeartbeatsColumns holds the columns for the "heartbeats" table.
+	HeartbeatsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "beat_at", Type: field.TypeTime},
+	}
+	// HeartbeatsTable holds the schema information for the "heartbeats" table.
+	HeartbeatsTable = &schema.Table{
+		Name:       "heartbeats",
+		Columns:    HeartbeatsColumns,
+		PrimaryKey: []*schema.Column{HeartbeatsColumns[0]},
+	}
 	// IdempotentRequestsColumns holds the columns for the "idempotent_requests" table.
 	IdempotentRequestsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString},
@@ -237,6 +256,7 @@ var (
 		{Name: "organization_id", Type: field.TypeString},
 		{Name: "owner_id", Type: field.TypeString},
 		{Name: "description", Type: field.TypeString},
+		{Name: "freed_at", Type: field.TypeTime, Nullable: true},
 	}
 	// KeyFamiliesTable holds the schema information for the "key_families" table.
 	KeyFamiliesTable = &schema.Table{
@@ -248,6 +268,9 @@ var (
 				Name:    "keyfamily_owner_id_description",
 				Unique:  true,
 				Columns: []*schema.Column{KeyFamiliesColumns[2], KeyFamiliesColumns[3]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "freed_at IS NULL",
+				},
 			},
 		},
 	}
@@ -300,13 +323,39 @@ var (
 	OrganizationsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString},
 		{Name: "name", Type: field.TypeString, Unique: true},
+		{Name: "not_accessed_off", Type: field.TypeBool, Default: false},
 		{Name: "created_at", Type: field.TypeTime},
+		{Name: "max_expiration_period", Type: field.TypeString, Nullable: true},
+		{Name: "not_accessed_expiration_period", Type: field.TypeString, Nullable: true},
+		{Name: "default_grace_period", Type: field.TypeString, Nullable: true},
+		{Name: "max_grace_period", Type: field.TypeString, Nullable: true},
 	}
 	// OrganizationsTable holds the schema information for the "organizations" table.
 	OrganizationsTable = &schema.Table{
 		Name:       "organizations",
 		Columns:    OrganizationsColumns,
 		PrimaryKey: []*schema.Column{OrganizationsColumns[0]},
+	}
+	// PolicySweepsColumns holds the columns for the "policy_sweeps" table.
+	PolicySweepsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString},
+		{Name: "organization_id", Type: field.TypeString},
+		{Name: "project_id", Type: field.TypeString, Nullable: true},
+		{Name: "cursor", Type: field.TypeString, Default: ""},
+		{Name: "created_at", Type: field.TypeTime},
+	}
+	// PolicySweepsTable holds the schema information for the "policy_sweeps" table.
+	PolicySweepsTable = &schema.Table{
+		Name:       "policy_sweeps",
+		Columns:    PolicySweepsColumns,
+		PrimaryKey: []*schema.Column{PolicySweepsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "policysweep_organization_id",
+				Unique:  false,
+				Columns: []*schema.Column{PolicySweepsColumns[1]},
+			},
+		},
 	}
 	// ProjectsColumns holds the columns for the "projects" table.
 	ProjectsColumns = []*schema.Column{
@@ -315,6 +364,10 @@ var (
 		{Name: "scope_catalogue", Type: field.TypeJSON},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "max_expiration_period", Type: field.TypeString, Nullable: true},
+		{Name: "not_accessed_expiration_period", Type: field.TypeString, Nullable: true},
+		{Name: "default_grace_period", Type: field.TypeString, Nullable: true},
+		{Name: "max_grace_period", Type: field.TypeString, Nullable: true},
 		{Name: "organization_id", Type: field.TypeString},
 	}
 	// ProjectsTable holds the schema information for the "projects" table.
@@ -325,7 +378,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "projects_organizations_organization",
-				Columns:    []*schema.Column{ProjectsColumns[5]},
+				Columns:    []*schema.Column{ProjectsColumns[9]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -334,7 +387,7 @@ var (
 			{
 				Name:    "project_organization_id_name",
 				Unique:  true,
-				Columns: []*schema.Column{ProjectsColumns[5], ProjectsColumns[1]},
+				Columns: []*schema.Column{ProjectsColumns[9], ProjectsColumns[1]},
 			},
 		},
 	}
@@ -379,10 +432,12 @@ var (
 		APIKeysTable,
 		AuditEventsTable,
 		EnvironmentsTable,
+		HeartbeatsTable,
 		IdempotentRequestsTable,
 		KeyFamiliesTable,
 		KeyScopesTable,
 		OrganizationsTable,
+		PolicySweepsTable,
 		ProjectsTable,
 		UsersTable,
 	}

@@ -14,8 +14,18 @@ const (
 	FieldID = "id"
 	// FieldName holds the string denoting the name field in the database.
 	FieldName = "name"
+	// FieldNotAccessedOff holds the string denoting the not_accessed_off field in the database.
+	FieldNotAccessedOff = "not_accessed_off"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
+	// FieldMaxExpirationPeriod holds the string denoting the max_expiration_period field in the database.
+	FieldMaxExpirationPeriod = "max_expiration_period"
+	// FieldNotAccessedExpirationPeriod holds the string denoting the not_accessed_expiration_period field in the database.
+	FieldNotAccessedExpirationPeriod = "not_accessed_expiration_period"
+	// FieldDefaultGracePeriod holds the string denoting the default_grace_period field in the database.
+	FieldDefaultGracePeriod = "default_grace_period"
+	// FieldMaxGracePeriod holds the string denoting the max_grace_period field in the database.
+	FieldMaxGracePeriod = "max_grace_period"
 	// Table holds the table name of the organization in the database.
 	Table = "organizations"
 )
@@ -24,7 +34,12 @@ const (
 var Columns = []string{
 	FieldID,
 	FieldName,
+	FieldNotAccessedOff,
 	FieldCreatedAt,
+	FieldMaxExpirationPeriod,
+	FieldNotAccessedExpirationPeriod,
+	FieldDefaultGracePeriod,
+	FieldMaxGracePeriod,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -47,6 +62,8 @@ var (
 	Policy ent.Policy
 	// NameValidator is a validator for the "name" field. It is called by the builders before save.
 	NameValidator func(string) error
+	// DefaultNotAccessedOff holds the default value on creation for the "not_accessed_off" field.
+	DefaultNotAccessedOff bool
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
 	IDValidator func(string) error
 )
@@ -64,7 +81,32 @@ func ByName(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldName, opts...).ToFunc()
 }
 
+// ByNotAccessedOff orders the results by the not_accessed_off field.
+func ByNotAccessedOff(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNotAccessedOff, opts...).ToFunc()
+}
+
 // ByCreatedAt orders the results by the created_at field.
 func ByCreatedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldCreatedAt, opts...).ToFunc()
+}
+
+// ByMaxExpirationPeriod orders the results by the max_expiration_period field.
+func ByMaxExpirationPeriod(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldMaxExpirationPeriod, opts...).ToFunc()
+}
+
+// ByNotAccessedExpirationPeriod orders the results by the not_accessed_expiration_period field.
+func ByNotAccessedExpirationPeriod(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNotAccessedExpirationPeriod, opts...).ToFunc()
+}
+
+// ByDefaultGracePeriod orders the results by the default_grace_period field.
+func ByDefaultGracePeriod(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldDefaultGracePeriod, opts...).ToFunc()
+}
+
+// ByMaxGracePeriod orders the results by the max_grace_period field.
+func ByMaxGracePeriod(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldMaxGracePeriod, opts...).ToFunc()
 }

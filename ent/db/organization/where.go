@@ -7,6 +7,7 @@ import (
 
 	"entgo.io/ent/dialect/sql"
 	"github.com/keytag/keytag/ent/db/predicate"
+	"github.com/keytag/keytag/internal/lifecycle"
 )
 
 // ID filters vertices based on their ID field.
@@ -69,9 +70,34 @@ func Name(v string) predicate.Organization {
 	return predicate.Organization(sql.FieldEQ(FieldName, v))
 }
 
+// NotAccessedOff applies equality check predicate on the "not_accessed_off" field. It's identical to NotAccessedOffEQ.
+func NotAccessedOff(v bool) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldNotAccessedOff, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.Organization {
 	return predicate.Organization(sql.FieldEQ(FieldCreatedAt, v))
+}
+
+// MaxExpirationPeriod applies equality check predicate on the "max_expiration_period" field. It's identical to MaxExpirationPeriodEQ.
+func MaxExpirationPeriod(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldMaxExpirationPeriod, v))
+}
+
+// NotAccessedExpirationPeriod applies equality check predicate on the "not_accessed_expiration_period" field. It's identical to NotAccessedExpirationPeriodEQ.
+func NotAccessedExpirationPeriod(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldNotAccessedExpirationPeriod, v))
+}
+
+// DefaultGracePeriod applies equality check predicate on the "default_grace_period" field. It's identical to DefaultGracePeriodEQ.
+func DefaultGracePeriod(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldDefaultGracePeriod, v))
+}
+
+// MaxGracePeriod applies equality check predicate on the "max_grace_period" field. It's identical to MaxGracePeriodEQ.
+func MaxGracePeriod(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldMaxGracePeriod, v))
 }
 
 // NameEQ applies the EQ predicate on the "name" field.
@@ -139,6 +165,16 @@ func NameContainsFold(v string) predicate.Organization {
 	return predicate.Organization(sql.FieldContainsFold(FieldName, v))
 }
 
+// NotAccessedOffEQ applies the EQ predicate on the "not_accessed_off" field.
+func NotAccessedOffEQ(v bool) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldNotAccessedOff, v))
+}
+
+// NotAccessedOffNEQ applies the NEQ predicate on the "not_accessed_off" field.
+func NotAccessedOffNEQ(v bool) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldNotAccessedOff, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.Organization {
 	return predicate.Organization(sql.FieldEQ(FieldCreatedAt, v))
@@ -177,6 +213,326 @@ func CreatedAtLT(v time.Time) predicate.Organization {
 // CreatedAtLTE applies the LTE predicate on the "created_at" field.
 func CreatedAtLTE(v time.Time) predicate.Organization {
 	return predicate.Organization(sql.FieldLTE(FieldCreatedAt, v))
+}
+
+// MaxExpirationPeriodEQ applies the EQ predicate on the "max_expiration_period" field.
+func MaxExpirationPeriodEQ(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldMaxExpirationPeriod, v))
+}
+
+// MaxExpirationPeriodNEQ applies the NEQ predicate on the "max_expiration_period" field.
+func MaxExpirationPeriodNEQ(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldMaxExpirationPeriod, v))
+}
+
+// MaxExpirationPeriodIn applies the In predicate on the "max_expiration_period" field.
+func MaxExpirationPeriodIn(vs ...lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldIn(FieldMaxExpirationPeriod, vs...))
+}
+
+// MaxExpirationPeriodNotIn applies the NotIn predicate on the "max_expiration_period" field.
+func MaxExpirationPeriodNotIn(vs ...lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldNotIn(FieldMaxExpirationPeriod, vs...))
+}
+
+// MaxExpirationPeriodGT applies the GT predicate on the "max_expiration_period" field.
+func MaxExpirationPeriodGT(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldGT(FieldMaxExpirationPeriod, v))
+}
+
+// MaxExpirationPeriodGTE applies the GTE predicate on the "max_expiration_period" field.
+func MaxExpirationPeriodGTE(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldGTE(FieldMaxExpirationPeriod, v))
+}
+
+// MaxExpirationPeriodLT applies the LT predicate on the "max_expiration_period" field.
+func MaxExpirationPeriodLT(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldLT(FieldMaxExpirationPeriod, v))
+}
+
+// MaxExpirationPeriodLTE applies the LTE predicate on the "max_expiration_period" field.
+func MaxExpirationPeriodLTE(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldLTE(FieldMaxExpirationPeriod, v))
+}
+
+// MaxExpirationPeriodContains applies the Contains predicate on the "max_expiration_period" field.
+func MaxExpirationPeriodContains(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldContains(FieldMaxExpirationPeriod, vc))
+}
+
+// MaxExpirationPeriodHasPrefix applies the HasPrefix predicate on the "max_expiration_period" field.
+func MaxExpirationPeriodHasPrefix(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldHasPrefix(FieldMaxExpirationPeriod, vc))
+}
+
+// MaxExpirationPeriodHasSuffix applies the HasSuffix predicate on the "max_expiration_period" field.
+func MaxExpirationPeriodHasSuffix(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldHasSuffix(FieldMaxExpirationPeriod, vc))
+}
+
+// MaxExpirationPeriodIsNil applies the IsNil predicate on the "max_expiration_period" field.
+func MaxExpirationPeriodIsNil() predicate.Organization {
+	return predicate.Organization(sql.FieldIsNull(FieldMaxExpirationPeriod))
+}
+
+// MaxExpirationPeriodNotNil applies the NotNil predicate on the "max_expiration_period" field.
+func MaxExpirationPeriodNotNil() predicate.Organization {
+	return predicate.Organization(sql.FieldNotNull(FieldMaxExpirationPeriod))
+}
+
+// MaxExpirationPeriodEqualFold applies the EqualFold predicate on the "max_expiration_period" field.
+func MaxExpirationPeriodEqualFold(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldEqualFold(FieldMaxExpirationPeriod, vc))
+}
+
+// MaxExpirationPeriodContainsFold applies the ContainsFold predicate on the "max_expiration_period" field.
+func MaxExpirationPeriodContainsFold(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldContainsFold(FieldMaxExpirationPeriod, vc))
+}
+
+// NotAccessedExpirationPeriodEQ applies the EQ predicate on the "not_accessed_expiration_period" field.
+func NotAccessedExpirationPeriodEQ(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldNotAccessedExpirationPeriod, v))
+}
+
+// NotAccessedExpirationPeriodNEQ applies the NEQ predicate on the "not_accessed_expiration_period" field.
+func NotAccessedExpirationPeriodNEQ(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldNotAccessedExpirationPeriod, v))
+}
+
+// NotAccessedExpirationPeriodIn applies the In predicate on the "not_accessed_expiration_period" field.
+func NotAccessedExpirationPeriodIn(vs ...lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldIn(FieldNotAccessedExpirationPeriod, vs...))
+}
+
+// NotAccessedExpirationPeriodNotIn applies the NotIn predicate on the "not_accessed_expiration_period" field.
+func NotAccessedExpirationPeriodNotIn(vs ...lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldNotIn(FieldNotAccessedExpirationPeriod, vs...))
+}
+
+// NotAccessedExpirationPeriodGT applies the GT predicate on the "not_accessed_expiration_period" field.
+func NotAccessedExpirationPeriodGT(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldGT(FieldNotAccessedExpirationPeriod, v))
+}
+
+// NotAccessedExpirationPeriodGTE applies the GTE predicate on the "not_accessed_expiration_period" field.
+func NotAccessedExpirationPeriodGTE(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldGTE(FieldNotAccessedExpirationPeriod, v))
+}
+
+// NotAccessedExpirationPeriodLT applies the LT predicate on the "not_accessed_expiration_period" field.
+func NotAccessedExpirationPeriodLT(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldLT(FieldNotAccessedExpirationPeriod, v))
+}
+
+// NotAccessedExpirationPeriodLTE applies the LTE predicate on the "not_accessed_expiration_period" field.
+func NotAccessedExpirationPeriodLTE(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldLTE(FieldNotAccessedExpirationPeriod, v))
+}
+
+// NotAccessedExpirationPeriodContains applies the Contains predicate on the "not_accessed_expiration_period" field.
+func NotAccessedExpirationPeriodContains(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldContains(FieldNotAccessedExpirationPeriod, vc))
+}
+
+// NotAccessedExpirationPeriodHasPrefix applies the HasPrefix predicate on the "not_accessed_expiration_period" field.
+func NotAccessedExpirationPeriodHasPrefix(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldHasPrefix(FieldNotAccessedExpirationPeriod, vc))
+}
+
+// NotAccessedExpirationPeriodHasSuffix applies the HasSuffix predicate on the "not_accessed_expiration_period" field.
+func NotAccessedExpirationPeriodHasSuffix(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldHasSuffix(FieldNotAccessedExpirationPeriod, vc))
+}
+
+// NotAccessedExpirationPeriodIsNil applies the IsNil predicate on the "not_accessed_expiration_period" field.
+func NotAccessedExpirationPeriodIsNil() predicate.Organization {
+	return predicate.Organization(sql.FieldIsNull(FieldNotAccessedExpirationPeriod))
+}
+
+// NotAccessedExpirationPeriodNotNil applies the NotNil predicate on the "not_accessed_expiration_period" field.
+func NotAccessedExpirationPeriodNotNil() predicate.Organization {
+	return predicate.Organization(sql.FieldNotNull(FieldNotAccessedExpirationPeriod))
+}
+
+// NotAccessedExpirationPeriodEqualFold applies the EqualFold predicate on the "not_accessed_expiration_period" field.
+func NotAccessedExpirationPeriodEqualFold(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldEqualFold(FieldNotAccessedExpirationPeriod, vc))
+}
+
+// NotAccessedExpirationPeriodContainsFold applies the ContainsFold predicate on the "not_accessed_expiration_period" field.
+func NotAccessedExpirationPeriodContainsFold(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldContainsFold(FieldNotAccessedExpirationPeriod, vc))
+}
+
+// DefaultGracePeriodEQ applies the EQ predicate on the "default_grace_period" field.
+func DefaultGracePeriodEQ(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldDefaultGracePeriod, v))
+}
+
+// DefaultGracePeriodNEQ applies the NEQ predicate on the "default_grace_period" field.
+func DefaultGracePeriodNEQ(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldDefaultGracePeriod, v))
+}
+
+// DefaultGracePeriodIn applies the In predicate on the "default_grace_period" field.
+func DefaultGracePeriodIn(vs ...lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldIn(FieldDefaultGracePeriod, vs...))
+}
+
+// DefaultGracePeriodNotIn applies the NotIn predicate on the "default_grace_period" field.
+func DefaultGracePeriodNotIn(vs ...lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldNotIn(FieldDefaultGracePeriod, vs...))
+}
+
+// DefaultGracePeriodGT applies the GT predicate on the "default_grace_period" field.
+func DefaultGracePeriodGT(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldGT(FieldDefaultGracePeriod, v))
+}
+
+// DefaultGracePeriodGTE applies the GTE predicate on the "default_grace_period" field.
+func DefaultGracePeriodGTE(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldGTE(FieldDefaultGracePeriod, v))
+}
+
+// DefaultGracePeriodLT applies the LT predicate on the "default_grace_period" field.
+func DefaultGracePeriodLT(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldLT(FieldDefaultGracePeriod, v))
+}
+
+// DefaultGracePeriodLTE applies the LTE predicate on the "default_grace_period" field.
+func DefaultGracePeriodLTE(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldLTE(FieldDefaultGracePeriod, v))
+}
+
+// DefaultGracePeriodContains applies the Contains predicate on the "default_grace_period" field.
+func DefaultGracePeriodContains(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldContains(FieldDefaultGracePeriod, vc))
+}
+
+// DefaultGracePeriodHasPrefix applies the HasPrefix predicate on the "default_grace_period" field.
+func DefaultGracePeriodHasPrefix(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldHasPrefix(FieldDefaultGracePeriod, vc))
+}
+
+// DefaultGracePeriodHasSuffix applies the HasSuffix predicate on the "default_grace_period" field.
+func DefaultGracePeriodHasSuffix(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldHasSuffix(FieldDefaultGracePeriod, vc))
+}
+
+// DefaultGracePeriodIsNil applies the IsNil predicate on the "default_grace_period" field.
+func DefaultGracePeriodIsNil() predicate.Organization {
+	return predicate.Organization(sql.FieldIsNull(FieldDefaultGracePeriod))
+}
+
+// DefaultGracePeriodNotNil applies the NotNil predicate on the "default_grace_period" field.
+func DefaultGracePeriodNotNil() predicate.Organization {
+	return predicate.Organization(sql.FieldNotNull(FieldDefaultGracePeriod))
+}
+
+// DefaultGracePeriodEqualFold applies the EqualFold predicate on the "default_grace_period" field.
+func DefaultGracePeriodEqualFold(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldEqualFold(FieldDefaultGracePeriod, vc))
+}
+
+// DefaultGracePeriodContainsFold applies the ContainsFold predicate on the "default_grace_period" field.
+func DefaultGracePeriodContainsFold(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldContainsFold(FieldDefaultGracePeriod, vc))
+}
+
+// MaxGracePeriodEQ applies the EQ predicate on the "max_grace_period" field.
+func MaxGracePeriodEQ(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldMaxGracePeriod, v))
+}
+
+// MaxGracePeriodNEQ applies the NEQ predicate on the "max_grace_period" field.
+func MaxGracePeriodNEQ(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldMaxGracePeriod, v))
+}
+
+// MaxGracePeriodIn applies the In predicate on the "max_grace_period" field.
+func MaxGracePeriodIn(vs ...lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldIn(FieldMaxGracePeriod, vs...))
+}
+
+// MaxGracePeriodNotIn applies the NotIn predicate on the "max_grace_period" field.
+func MaxGracePeriodNotIn(vs ...lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldNotIn(FieldMaxGracePeriod, vs...))
+}
+
+// MaxGracePeriodGT applies the GT predicate on the "max_grace_period" field.
+func MaxGracePeriodGT(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldGT(FieldMaxGracePeriod, v))
+}
+
+// MaxGracePeriodGTE applies the GTE predicate on the "max_grace_period" field.
+func MaxGracePeriodGTE(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldGTE(FieldMaxGracePeriod, v))
+}
+
+// MaxGracePeriodLT applies the LT predicate on the "max_grace_period" field.
+func MaxGracePeriodLT(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldLT(FieldMaxGracePeriod, v))
+}
+
+// MaxGracePeriodLTE applies the LTE predicate on the "max_grace_period" field.
+func MaxGracePeriodLTE(v lifecycle.Period) predicate.Organization {
+	return predicate.Organization(sql.FieldLTE(FieldMaxGracePeriod, v))
+}
+
+// MaxGracePeriodContains applies the Contains predicate on the "max_grace_period" field.
+func MaxGracePeriodContains(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldContains(FieldMaxGracePeriod, vc))
+}
+
+// MaxGracePeriodHasPrefix applies the HasPrefix predicate on the "max_grace_period" field.
+func MaxGracePeriodHasPrefix(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldHasPrefix(FieldMaxGracePeriod, vc))
+}
+
+// MaxGracePeriodHasSuffix applies the HasSuffix predicate on the "max_grace_period" field.
+func MaxGracePeriodHasSuffix(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldHasSuffix(FieldMaxGracePeriod, vc))
+}
+
+// MaxGracePeriodIsNil applies the IsNil predicate on the "max_grace_period" field.
+func MaxGracePeriodIsNil() predicate.Organization {
+	return predicate.Organization(sql.FieldIsNull(FieldMaxGracePeriod))
+}
+
+// MaxGracePeriodNotNil applies the NotNil predicate on the "max_grace_period" field.
+func MaxGracePeriodNotNil() predicate.Organization {
+	return predicate.Organization(sql.FieldNotNull(FieldMaxGracePeriod))
+}
+
+// MaxGracePeriodEqualFold applies the EqualFold predicate on the "max_grace_period" field.
+func MaxGracePeriodEqualFold(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldEqualFold(FieldMaxGracePeriod, vc))
+}
+
+// MaxGracePeriodContainsFold applies the ContainsFold predicate on the "max_grace_period" field.
+func MaxGracePeriodContainsFold(v lifecycle.Period) predicate.Organization {
+	vc := v.String()
+	return predicate.Organization(sql.FieldContainsFold(FieldMaxGracePeriod, vc))
 }
 
 // And groups predicates with the AND operator between them.

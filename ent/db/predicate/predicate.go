@@ -15,6 +15,9 @@ type AuditEvent func(*sql.Selector)
 // Environment is the predicate function for environment builders.
 type Environment func(*sql.Selector)
 
+// Heartbeat is the predicate function for heartbeat builders.
+type Heartbeat func(*sql.Selector)
+
 // IdempotentRequest is the predicate function for idempotentrequest builders.
 type IdempotentRequest func(*sql.Selector)
 
@@ -26,6 +29,9 @@ type KeyScope func(*sql.Selector)
 
 // Organization is the predicate function for organization builders.
 type Organization func(*sql.Selector)
+
+// PolicySweep is the predicate function for policysweep builders.
+type PolicySweep func(*sql.Selector)
 
 // Project is the predicate function for project builders.
 type Project func(*sql.Selector)

@@ -23,6 +23,14 @@ const (
 	FieldCreatedAt = "created_at"
 	// FieldUpdatedAt holds the string denoting the updated_at field in the database.
 	FieldUpdatedAt = "updated_at"
+	// FieldMaxExpirationPeriod holds the string denoting the max_expiration_period field in the database.
+	FieldMaxExpirationPeriod = "max_expiration_period"
+	// FieldNotAccessedExpirationPeriod holds the string denoting the not_accessed_expiration_period field in the database.
+	FieldNotAccessedExpirationPeriod = "not_accessed_expiration_period"
+	// FieldDefaultGracePeriod holds the string denoting the default_grace_period field in the database.
+	FieldDefaultGracePeriod = "default_grace_period"
+	// FieldMaxGracePeriod holds the string denoting the max_grace_period field in the database.
+	FieldMaxGracePeriod = "max_grace_period"
 	// EdgeOrganization holds the string denoting the organization edge name in mutations.
 	EdgeOrganization = "organization"
 	// EdgeEnvironments holds the string denoting the environments edge name in mutations.
@@ -53,6 +61,10 @@ var Columns = []string{
 	FieldScopeCatalogue,
 	FieldCreatedAt,
 	FieldUpdatedAt,
+	FieldMaxExpirationPeriod,
+	FieldNotAccessedExpirationPeriod,
+	FieldDefaultGracePeriod,
+	FieldMaxGracePeriod,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -107,6 +119,26 @@ func ByCreatedAt(opts ...sql.OrderTermOption) OrderOption {
 // ByUpdatedAt orders the results by the updated_at field.
 func ByUpdatedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldUpdatedAt, opts...).ToFunc()
+}
+
+// ByMaxExpirationPeriod orders the results by the max_expiration_period field.
+func ByMaxExpirationPeriod(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldMaxExpirationPeriod, opts...).ToFunc()
+}
+
+// ByNotAccessedExpirationPeriod orders the results by the not_accessed_expiration_period field.
+func ByNotAccessedExpirationPeriod(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNotAccessedExpirationPeriod, opts...).ToFunc()
+}
+
+// ByDefaultGracePeriod orders the results by the default_grace_period field.
+func ByDefaultGracePeriod(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldDefaultGracePeriod, opts...).ToFunc()
+}
+
+// ByMaxGracePeriod orders the results by the max_grace_period field.
+func ByMaxGracePeriod(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldMaxGracePeriod, opts...).ToFunc()
 }
 
 // ByOrganizationField orders the results by organization field.

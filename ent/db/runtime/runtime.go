@@ -8,10 +8,12 @@ import (
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/auditevent"
 	"github.com/keytag/keytag/ent/db/environment"
+	"github.com/keytag/keytag/ent/db/heartbeat"
 	"github.com/keytag/keytag/ent/db/idempotentrequest"
 	"github.com/keytag/keytag/ent/db/keyfamily"
 	"github.com/keytag/keytag/ent/db/keyscope"
 	"github.com/keytag/keytag/ent/db/organization"
+	"github.com/keytag/keytag/ent/db/policysweep"
 	"github.com/keytag/keytag/ent/db/project"
 	"github.com/keytag/keytag/ent/db/user"
 	"github.com/keytag/keytag/ent/schema"
@@ -56,17 +58,21 @@ func init() {
 	// apikey.DescriptionValidator is a validator for the "description" field. It is called by the builders before save.
 	apikey.DescriptionValidator = apikeyDescDescription.Validators[0].(func(string) error)
 	// apikeyDescKeyPrefix is the schema descriptor for key_prefix field.
-	apikeyDescKeyPrefix := apikeyFields[9].Descriptor()
+	apikeyDescKeyPrefix := apikeyFields[10].Descriptor()
 	// apikey.KeyPrefixValidator is a validator for the "key_prefix" field. It is called by the builders before save.
 	apikey.KeyPrefixValidator = apikeyDescKeyPrefix.Validators[0].(func(string) error)
 	// apikeyDescFamilyID is the schema descriptor for family_id field.
-	apikeyDescFamilyID := apikeyFields[11].Descriptor()
+	apikeyDescFamilyID := apikeyFields[12].Descriptor()
 	// apikey.FamilyIDValidator is a validator for the "family_id" field. It is called by the builders before save.
 	apikey.FamilyIDValidator = apikeyDescFamilyID.Validators[0].(func(string) error)
 	// apikeyDescGeneration is the schema descriptor for generation field.
-	apikeyDescGeneration := apikeyFields[12].Descriptor()
+	apikeyDescGeneration := apikeyFields[13].Descriptor()
 	// apikey.GenerationValidator is a validator for the "generation" field. It is called by the builders before save.
 	apikey.GenerationValidator = apikeyDescGeneration.Validators[0].(func(int) error)
+	// apikeyDescSuspendedByAdmin is the schema descriptor for suspended_by_admin field.
+	apikeyDescSuspendedByAdmin := apikeyFields[26].Descriptor()
+	// apikey.DefaultSuspendedByAdmin holds the default value on creation for the suspended_by_admin field.
+	apikey.DefaultSuspendedByAdmin = apikeyDescSuspendedByAdmin.Default.(bool)
 	// apikeyDescID is the schema descriptor for id field.
 	apikeyDescID := apikeyFields[0].Descriptor()
 	// apikey.IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -125,6 +131,21 @@ func init() {
 	environmentDescID := environmentFields[0].Descriptor()
 	// environment.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	environment.IDValidator = environmentDescID.Validators[0].(func(string) error)
+	heartbeat.Policy = privacy.NewPolicies(schema.Heartbeat{})
+	heartbeat.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := heartbeat.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	heartbeatFields := schema.Heartbeat{}.Fields()
+	_ = heartbeatFields
+	// heartbeatDescID is the schema descriptor for id field.
+	heartbeatDescID := heartbeatFields[0].Descriptor()
+	// heartbeat.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	heartbeat.IDValidator = heartbeatDescID.Validators[0].(func(int) error)
 	idempotentrequest.Policy = privacy.NewPolicies(schema.IdempotentRequest{})
 	idempotentrequest.Hooks[0] = func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
@@ -243,10 +264,37 @@ func init() {
 	organizationDescName := organizationFields[1].Descriptor()
 	// organization.NameValidator is a validator for the "name" field. It is called by the builders before save.
 	organization.NameValidator = organizationDescName.Validators[0].(func(string) error)
+	// organizationDescNotAccessedOff is the schema descriptor for not_accessed_off field.
+	organizationDescNotAccessedOff := organizationFields[2].Descriptor()
+	// organization.DefaultNotAccessedOff holds the default value on creation for the not_accessed_off field.
+	organization.DefaultNotAccessedOff = organizationDescNotAccessedOff.Default.(bool)
 	// organizationDescID is the schema descriptor for id field.
 	organizationDescID := organizationFields[0].Descriptor()
 	// organization.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	organization.IDValidator = organizationDescID.Validators[0].(func(string) error)
+	policysweep.Policy = privacy.NewPolicies(schema.PolicySweep{})
+	policysweep.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := policysweep.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	policysweepFields := schema.PolicySweep{}.Fields()
+	_ = policysweepFields
+	// policysweepDescOrganizationID is the schema descriptor for organization_id field.
+	policysweepDescOrganizationID := policysweepFields[1].Descriptor()
+	// policysweep.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	policysweep.OrganizationIDValidator = policysweepDescOrganizationID.Validators[0].(func(string) error)
+	// policysweepDescCursor is the schema descriptor for cursor field.
+	policysweepDescCursor := policysweepFields[3].Descriptor()
+	// policysweep.DefaultCursor holds the default value on creation for the cursor field.
+	policysweep.DefaultCursor = policysweepDescCursor.Default.(string)
+	// policysweepDescID is the schema descriptor for id field.
+	policysweepDescID := policysweepFields[0].Descriptor()
+	// policysweep.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	policysweep.IDValidator = policysweepDescID.Validators[0].(func(string) error)
 	project.Policy = privacy.NewPolicies(schema.Project{})
 	project.Hooks[0] = func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {

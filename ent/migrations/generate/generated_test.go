@@ -105,6 +105,6 @@ func addKey(ctx context.Context, tx *store.Tx, id string, generation int, create
 
 func newKey(tx *store.Tx, id string, generation int, created time.Time) *db.APIKeyCreate {
 	return tx.APIKey.Create().SetID(id).SetOrganizationID("org_1").SetProjectID("prj_1").SetOwnerID("usr_1").
-		SetName(id).SetDescription("d").SetScopes([]string{}).SetKeyPrefix("ktg_" + id).SetDigest([]byte(id)).
+		SetName(id).SetDescription("d").SetScopes([]string{}).SetAllowedIps([]string{}).SetKeyPrefix("ktg_" + id).SetDigest([]byte(id)).
 		SetFamilyID("fam_1").SetGeneration(generation).SetCreatedAt(created).SetUpdatedAt(created)
 }

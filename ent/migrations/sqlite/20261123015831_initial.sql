@@ -5,18 +5,24 @@ CREATE TABLE `api_keys` (
   `name` text NOT NULL,
   `description` text NOT NULL,
   `scopes` json NOT NULL,
+  `allowed_ips` json NOT NULL,
   `key_prefix` text NOT NULL,
   `digest` blob NOT NULL,
   `generation` integer NOT NULL,
   `created_at` datetime NOT NULL,
   `updated_at` datetime NOT NULL,
+  `authenticated_at` datetime NULL,
   `last_used_at` datetime NULL,
+  `last_used_ip` text NULL,
   `expires_at` datetime NULL,
   `inactivity_expires_at` datetime NULL,
   `grace_expires_at` datetime NULL,
   `rotated_at` datetime NULL,
   `suspended_at` datetime NULL,
+  `suspended_by_admin` bool NOT NULL DEFAULT (false),
+  `suspension_note` text NULL,
   `revoked_at` datetime NULL,
+  `removed_at` datetime NULL,
   `effective_expires_at` datetime NOT NULL AS (min(coalesce(expires_at, 253402300799999999), coalesce(inactivity_expires_at, 253402300799999999), coalesce(grace_expires_at, 253402300799999999), coalesce(revoked_at, 253402300799999999))) STORED,
   `revocation_reason` text NULL,
   `revocation_note` text NULL,
@@ -73,6 +79,7 @@ CREATE TABLE `audit_events` (
   `ip` text NULL,
   `user_agent` text NULL,
   `request_id` text NULL,
+  `changes` json NULL,
   `reason` text NULL,
   PRIMARY KEY (`id`)
 );
@@ -92,6 +99,11 @@ CREATE TABLE `environments` (
 );
 -- create index "environment_project_id_name" to table: "environments"
 CREATE UNIQUE INDEX `environment_project_id_name` ON `environments` (`project_id`, `name`);
+-- create "heartbeats" table
+CREATE TABLE `heartbeats` (
+  `id` integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+  `beat_at` datetime NOT NULL
+);
 -- create "idempotent_requests" table
 CREATE TABLE `idempotent_requests` (
   `id` text NOT NULL,
@@ -112,10 +124,11 @@ CREATE TABLE `key_families` (
   `organization_id` text NOT NULL,
   `owner_id` text NOT NULL,
   `description` text NOT NULL,
+  `freed_at` datetime NULL,
   PRIMARY KEY (`id`)
 );
 -- create index "keyfamily_owner_id_description" to table: "key_families"
-CREATE UNIQUE INDEX `keyfamily_owner_id_description` ON `key_families` (`owner_id`, `description`);
+CREATE UNIQUE INDEX `keyfamily_owner_id_description` ON `key_families` (`owner_id`, `description`) WHERE freed_at IS NULL;
 -- create "key_scopes" table
 CREATE TABLE `key_scopes` (
   `id` integer NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -138,11 +151,27 @@ CREATE INDEX `keyscope_owner_id_scope_key_id` ON `key_scopes` (`owner_id`, `scop
 CREATE TABLE `organizations` (
   `id` text NOT NULL,
   `name` text NOT NULL,
+  `not_accessed_off` bool NOT NULL DEFAULT (false),
   `created_at` datetime NOT NULL,
+  `max_expiration_period` text NULL,
+  `not_accessed_expiration_period` text NULL,
+  `default_grace_period` text NULL,
+  `max_grace_period` text NULL,
   PRIMARY KEY (`id`)
 );
 -- create index "organizations_name_key" to table: "organizations"
 CREATE UNIQUE INDEX `organizations_name_key` ON `organizations` (`name`);
+-- create "policy_sweeps" table
+CREATE TABLE `policy_sweeps` (
+  `id` text NOT NULL,
+  `organization_id` text NOT NULL,
+  `project_id` text NULL,
+  `cursor` text NOT NULL DEFAULT (''),
+  `created_at` datetime NOT NULL,
+  PRIMARY KEY (`id`)
+);
+-- create index "policysweep_organization_id" to table: "policy_sweeps"
+CREATE INDEX `policysweep_organization_id` ON `policy_sweeps` (`organization_id`);
 -- create "projects" table
 CREATE TABLE `projects` (
   `id` text NOT NULL,
@@ -150,6 +179,10 @@ CREATE TABLE `projects` (
   `scope_catalogue` json NOT NULL,
   `created_at` datetime NOT NULL,
   `updated_at` datetime NOT NULL,
+  `max_expiration_period` text NULL,
+  `not_accessed_expiration_period` text NULL,
+  `default_grace_period` text NULL,
+  `max_grace_period` text NULL,
   `organization_id` text NOT NULL,
   PRIMARY KEY (`id`),
   CONSTRAINT `projects_organizations_organization` FOREIGN KEY (`organization_id`) REFERENCES `organizations` (`id`) ON DELETE NO ACTION
@@ -185,6 +218,10 @@ DROP TABLE `users`;
 DROP INDEX `project_organization_id_name`;
 -- reverse: create "projects" table
 DROP TABLE `projects`;
+-- reverse: create index "policysweep_organization_id" to table: "policy_sweeps"
+DROP INDEX `policysweep_organization_id`;
+-- reverse: create "policy_sweeps" table
+DROP TABLE `policy_sweeps`;
 -- reverse: create index "organizations_name_key" to table: "organizations"
 DROP INDEX `organizations_name_key`;
 -- reverse: create "organizations" table
@@ -207,6 +244,8 @@ DROP TABLE `key_families`;
 DROP INDEX `idempotentrequest_caller_family_id_idempotency_key`;
 -- reverse: create "idempotent_requests" table
 DROP TABLE `idempotent_requests`;
+-- reverse: create "heartbeats" table
+DROP TABLE `heartbeats`;
 -- reverse: create index "environment_project_id_name" to table: "environments"
 DROP INDEX `environment_project_id_name`;
 -- reverse: create "environments" table

@@ -1,0 +1,94 @@
+package keys
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/ent/db/apikey"
+	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/secret"
+	"github.com/keytag/keytag/internal/store"
+)
+
+// Use says from where a key is used and whether that counts.
+type Use struct {
+	// IP is the zero Addr when unknown; a key bound to addresses is then refused.
+	IP netip.Addr
+	// Probe marks a look that does not count as use.
+	Probe bool
+}
+
+// useInterval is how much a stored last use must be behind for a use to move it.
+const useInterval = time.Minute
+
+// present looks a key up by its digest, with its owner; nil when there is none.
+func (a *Authority) present(ctx context.Context, presented secret.Secret) (*db.APIKey, error) {
+	digest := presented.Digest()
+	row, err := a.store.Client.APIKey.Query().
+		Where(apikey.Digest(digest[:]), apikey.RemovedAtIsNil()).
+		WithOwner().
+		Only(principal.System(ctx))
+	switch {
+	case db.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("look up a presented key: %w", err)
+	}
+	return row, nil
+}
+
+// moves reports whether a use at now is to be written.
+func (u Use) moves(key *db.APIKey, now time.Time) bool {
+	if key.AuthenticatedAt == nil {
+		return true
+	}
+	return !u.Probe && (key.LastUsedAt == nil || !now.Before(key.LastUsedAt.Add(useInterval)))
+}
+
+// recordUse writes that a key authenticated, and unless u is a probe moves its last use and its
+// inactivity end, if no other request has done so. It answers the key as it is then, nil when its
+// secret has been replaced meanwhile: a secret takes effect, by its first use, only while it is the
+// stored one.
+func (a *Authority) recordUse(ctx context.Context, key *db.APIKey, presented secret.Secret, u Use, now time.Time) (*db.APIKey, error) {
+	if !u.moves(key, now) {
+		return key, nil
+	}
+	digest := presented.Digest()
+	err := a.store.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
+		update := tx.APIKey.Update().Where(apikey.ID(key.ID), apikey.Digest(digest[:]))
+		if key.AuthenticatedAt == nil {
+			update.SetAuthenticatedAt(now)
+		}
+		if !u.Probe {
+			policy, err := policyOf(ctx, tx, key.OrganizationID, key.ProjectID)
+			if err != nil {
+				return err
+			}
+			update.Where(
+				apikey.Or(apikey.LastUsedAtIsNil(), apikey.LastUsedAtLTE(now.Add(-useInterval))),
+				// A key past its end stays dead, whatever is written.
+				apikey.Or(apikey.InactivityExpiresAtIsNil(), apikey.InactivityExpiresAtGT(now)),
+			).SetLastUsedAt(now)
+			if end := policy.inactivityEnd(now); end != nil {
+				update.SetInactivityExpiresAt(*end)
+			} else {
+				update.ClearInactivityExpiresAt()
+			}
+			if u.IP.IsValid() {
+				update.SetLastUsedIP(u.IP.Unmap().String())
+			} else {
+				update.ClearLastUsedIP()
+			}
+		}
+		return update.Exec(ctx)
+	})
+	if err != nil {
+		// A use that cannot be written shortens the key's inactivity; it never fails a request.
+		a.log.WarnContext(ctx, "record use", "key", key.ID, "error", err)
+		return key, nil
+	}
+	return a.present(ctx, presented)
+}

@@ -1,0 +1,167 @@
+package keys
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/scope"
+	"github.com/keytag/keytag/internal/secret"
+	"github.com/keytag/keytag/internal/typeid"
+)
+
+// VerifyInput asks whether a key that somebody presented is good for something.
+type VerifyInput struct {
+	Secret         string
+	RequiredScopes []string
+	ProjectID      *string
+	EnvironmentID  *string
+	ClientIP       *string
+	// RecordUse is true when nil.
+	RecordUse *bool
+}
+
+// Verification is the answer. APIKey is present whenever the whole text matched a key of the
+// caller's organization.
+type Verification struct {
+	Code          VerificationCode
+	APIKey        *View
+	MissingScopes []string
+}
+
+// Valid reports whether the key is good for what was asked.
+func (v Verification) Valid() bool { return v.Code == Valid }
+
+// Verify judges a presented key for the caller's organization. Malformed, unknown, removed and
+// another organization's keys answer NotFound and nothing else. User errors: InputError, ScopeError.
+func (a *Authority) Verify(ctx context.Context, in VerifyInput) (Verification, error) {
+	notFound := Verification{Code: NotFound, MissingScopes: []string{}}
+	d, err := in.demand()
+	if err != nil {
+		return notFound, err
+	}
+	presented, err := secret.Parse(in.Secret)
+	if err != nil {
+		return notFound, nil
+	}
+	now := a.now()
+	key, err := a.present(ctx, presented)
+	if err != nil {
+		return Verification{}, err
+	}
+	if key == nil || key.OrganizationID != principal.From(ctx).OrganizationID {
+		return notFound, nil
+	}
+	code, err := a.judge(ctx, key, now, d)
+	if err != nil {
+		return Verification{}, err
+	}
+	if code == Valid {
+		use := Use{IP: *d.ip, Probe: in.RecordUse != nil && !*in.RecordUse}
+		if key, err = a.recordUse(ctx, key, presented, use, now); err != nil {
+			return Verification{}, err
+		}
+		if key == nil {
+			return notFound, nil
+		}
+	}
+	return Verification{Code: code, APIKey: view(ctx, key, now), MissingScopes: missing(rightsOf(key), d.scopes)}, nil
+}
+
+func (in VerifyInput) demand() (demand, error) {
+	var faults fault.List
+	d := demand{ip: &netip.Addr{}, projectID: in.ProjectID, environmentID: in.EnvironmentID}
+	if in.ClientIP != nil {
+		ip, err := netip.ParseAddr(*in.ClientIP)
+		if err != nil || ip.Zone() != "" {
+			faults = append(faults, fault.Invalid("clientIp must be an IPv4 or IPv6 address", "clientIp"))
+		}
+		d.ip = &ip
+	}
+	for _, id := range []struct {
+		kind, field string
+		value       *string
+	}{{typeid.Project, "projectId", in.ProjectID}, {typeid.Environment, "environmentId", in.EnvironmentID}} {
+		if id.value != nil {
+			found, _ := fault.Split(typeid.Want(id.kind, id.field, *id.value))
+			faults = append(faults, found...)
+		}
+	}
+	scopes, scopeFault := askedScopes("requiredScopes", in.RequiredScopes)
+	if scopeFault != nil {
+		faults = append(faults, scopeFault)
+	}
+	d.scopes = scopes
+	return d, faults.OrNil()
+}
+
+// askedScopes are the well-formed scopes that a question is about.
+func askedScopes(field string, asked []string) (scope.Set, fault.UserError) {
+	set, err := wellFormedScopes(asked)
+	switch err := err.(type) {
+	case *ScopeError:
+		err.Fields = []string{field}
+	case *fault.InputError:
+		err.Fields = []string{field}
+	}
+	return set, err
+}
+
+func missing(rights *principal.Principal, asked []string) []string {
+	lacked := rights.Lacks(asked)
+	if lacked == nil {
+		return []string{}
+	}
+	return lacked
+}
+
+// Permission tells whether scopes would be granted, and until when that holds if nothing else
+// happens.
+type Permission struct {
+	Code          VerificationCode
+	MissingScopes []string
+	Until         *time.Time
+}
+
+// Allowed reports whether all scopes would be granted.
+func (p Permission) Allowed() bool { return p.Code == Valid }
+
+// Can tells whether the key would be granted scopes in an environment at an instant, by default
+// now. An instant before the key's creation is a user error.
+func (a *Authority) Can(ctx context.Context, v *View, scopes []string, environmentID *string, at *time.Time) (*Permission, error) {
+	asked, scopeFault := askedScopes("scopes", scopes)
+	if scopeFault != nil {
+		return nil, scopeFault
+	}
+	if environmentID != nil {
+		if err := typeid.Want(typeid.Environment, "environmentId", *environmentID); err != nil {
+			return nil, err
+		}
+	}
+	instant := v.now
+	if at != nil {
+		instant = lifecycle.Instant(*at)
+	}
+	if err := v.existedAt(instant); err != nil {
+		return nil, err
+	}
+	key := *v.APIKey
+	if key.Edges.Owner == nil {
+		var err error
+		if key.Edges.Owner, err = a.store.Client.User.Get(principal.System(ctx), key.OwnerID); err != nil {
+			return nil, err
+		}
+	}
+	code, err := a.judge(ctx, &key, instant, demand{environmentID: environmentID, scopes: asked})
+	if err != nil {
+		return nil, err
+	}
+	return &Permission{
+		Code:          code,
+		MissingScopes: missing(rightsOf(&key), asked),
+		Until:         stateOf(&key, instant).NextChangeAt,
+	}, nil
+}
