@@ -95,7 +95,11 @@ func hold(ctx context.Context, tx *store.Tx, id string) (*db.APIKey, error) {
 		}
 		held.ForUpdate()
 	}
-	return held.Only(system)
+	key, err := held.Only(system)
+	if err == nil && key.RemovedAt != nil { // while this waited
+		return nil, fault.NotFound("API key", "id")
+	}
+	return key, err
 }
 
 // conclude reads a held key after it was changed and records what happened to it.

@@ -86,18 +86,20 @@ func graceOutOfRange(maximum lifecycle.Period) *GraceOutOfRangeError {
 // AlreadyRotatedError refuses to rotate a key that has a standing successor.
 type AlreadyRotatedError struct {
 	fault.Detail
+	// ReplacedBy is nil when the successor has been removed.
 	ReplacedBy *View
 }
 
 func alreadyRotated(successor *View) *AlreadyRotatedError {
-	return &AlreadyRotatedError{
-		Detail: fault.Detail{
-			Code:    "api_keys.already_rotated",
-			Message: "the key has been replaced already, by " + successor.ID,
-			Fields:  []string{"id"},
-		},
-		ReplacedBy: successor,
+	e := &AlreadyRotatedError{Detail: fault.Detail{
+		Code:    "api_keys.already_rotated",
+		Message: "the key has been replaced already, by " + successor.ID,
+		Fields:  []string{"id"},
+	}}
+	if successor.RemovedAt == nil {
+		e.ReplacedBy = successor
 	}
+	return e
 }
 
 // KeyNotLiveError refuses what only a live key allows.
