@@ -41,6 +41,10 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		if list, _ := fault.Split(err); len(list) > 0 {
 			return presentInput(ctx, path, list)
 		}
+		if place, argument := argumentPath(ctx, path); located != nil && argument != "" {
+			// A literal that the document's validation lets through, such as {} for a number.
+			return present(place, "input.invalid", argument+" is not a value of its type", []string{argument}, nil)
+		}
 		log.ErrorContext(ctx, "fault", "error", err, "path", path.String())
 		return present(path, codeInternal, "internal error; the server's log tells more under the request id", nil, nil)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // libraryWords would show that a text comes from a library or from the inside.
-var libraryWords = []string{"strconv", "pq:", "sql", "json:", "ent:", "validator", "gqlgen", "panic", "Key: '", "goroutine", "internal error"}
+var libraryWords = []string{"strconv", "pq:", "sql", "json:", " ent: ", "\"ent: ", "\"db: ", "validator", "gqlgen", "panic", "Key: '", "goroutine", "internal error"}
 
 func sound(t *testing.T, what string, a answer) {
 	t.Helper()
@@ -206,6 +206,7 @@ func TestBadQueries(t *testing.T) {
 			`{ viewerKey { details(timeZone: "../../etc/passwd") { message } } }`:                           "input.invalid timeZone",
 			`{ viewerKey { nonsense } }`:                                                                    "graphql.validation_failed",
 			`{ viewerKey { `:                                                                                "graphql.parse_failed",
+			`{ apiKeys(first: {}) { nodes { id } } }`:                                                       "input.invalid first",
 			`{ apiKeys(first: "one") { nodes { id } } }`:                                                    "graphql.validation_failed",
 			`{ apiKeys(filter: {statuses: [DEAD]}) { nodes { id } } }`:                                      "graphql.validation_failed",
 			`{ apiKeys(first: 99999999999999999999) { nodes { id } } }`:                                     "graphql.validation_failed",

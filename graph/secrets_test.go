@@ -53,6 +53,9 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 				`mutation { revokeApiKey(input: {id: "` + id + `", note: "` + wrong + `"}) { userErrors { message } } }`,
 				`mutation { createProject(input: {name: "` + wrong + `", environments: ["` + wrong + `"]}) { userErrors { message } } }`,
 				`mutation { createUser(input: {login: "` + wrong + `", email: "` + wrong + `@example.org"}) { userErrors { message } } }`,
+				`mutation { createUser(input: {login: "x", email: "` + wrong + `@example.org"}) { userErrors { message } } }`,
+				`mutation { createApiKey(input: {projectId: "` + project + `", name: "n", scopes: ["` + wrong + `", "x ` + wrong + `"]}) { userErrors { message ... on ScopeError { scopes } } } }`,
+				`{ apiKeys(filter: {scopes: {any: ["` + wrong + `"], grants: ["` + wrong + `"]}}) { nodes { id } } }`,
 				`mutation { revokeApiKey(input: {id: "` + wrong + `"}) { userErrors { message } } }`,
 				`mutation { createApiKey(input: {projectId: "` + wrong + `", name: "n", expiresIn: "` + wrong + `"}) { userErrors { message } } }`,
 			} {

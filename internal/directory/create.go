@@ -41,7 +41,7 @@ type CreateEnvironmentInput struct {
 type CreateUserInput struct {
 	Login         string  `validate:"required,max=100,printable"`
 	DisplayName   *string `validate:"omitnil,min=1,max=200,printable"`
-	Email         *string `validate:"omitnil,email,max=254"`
+	Email         *string `validate:"omitnil,email,max=254,printable"`
 	Kind          *principal.Kind
 	Role          *principal.Role
 	TimeZone      *string `validate:"omitnil,zone"`

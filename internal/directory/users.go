@@ -158,7 +158,7 @@ func isActiveAdmin(u *db.User) bool { return u.Role == principal.Admin && u.Disa
 // amendment is an UpdateUserInput after checking; nil leaves a value, for Email it clears.
 type userAmendment struct {
 	DisplayName   *string `validate:"omitnil,min=1,max=200,printable"`
-	Email         *string `validate:"omitnil,email,max=254"`
+	Email         *string `validate:"omitnil,email,max=254,printable"`
 	Role          *principal.Role
 	TimeZone      *string `validate:"omitnil,zone"`
 	MayUseAPIKeys *bool

@@ -7,6 +7,8 @@ import (
 
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/scope"
+	"github.com/keytag/keytag/internal/secret"
 )
 
 // ExpiryOutOfRangeError refuses an end outside [Minimum, Maximum].
@@ -49,7 +51,13 @@ func scopeError(code, message string, scopes []string) *ScopeError {
 
 func scopesMalformed(scopes []string) *ScopeError {
 	for i, s := range scopes {
-		scopes[i] = strings.ToValidUTF8(s, "\uFFFD")
+		switch s = strings.ToValidUTF8(s, "\uFFFD"); {
+		case secret.In(s):
+			s = "[redacted]" // a key in the wrong place
+		case len(s) > scope.MaxLength:
+			s = strings.ToValidUTF8(s[:scope.MaxLength], "") + "…"
+		}
+		scopes[i] = s
 	}
 	return scopeError("api_keys.scope_malformed", "scopes are segments of [a-z0-9][a-z0-9._-]* joined by ':', at most 128 characters, of which the last may be '*'; malformed", scopes)
 }
