@@ -40,7 +40,7 @@ test-browser: build node_modules ## Drive the playground in Chromium against the
 	@scripts/test-browser
 
 test-readme: build ## Run the session of README.md against the real server
-	scripts/with-server scripts/test-readme
+	scripts/test-readme
 
 .PHONY: postgres
 postgres:
