@@ -48,8 +48,9 @@ func Validate(input any) error {
 	}
 	list := make(List, len(violations))
 	for i, v := range violations {
-		// The namespace is Type.field[.field…]; callers know the path below the type.
-		_, path, _ := strings.Cut(v.Namespace(), ".")
+		// The namespace is Type.field[.field…], of a type without a name .field…; callers know the
+		// path below the type.
+		path := strings.TrimPrefix(v.Namespace(), reflect.TypeOf(input).Name()+".")
 		list[i] = Invalid(path+" "+allowed(v), path)
 	}
 	return list

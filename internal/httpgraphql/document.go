@@ -57,7 +57,7 @@ func explainInvalid(err *gqlerror.Error, operation *graphql.OperationContext) *g
 // would be one in a response (GraphQL §7.1.2).
 func about(err *gqlerror.Error, code, message string) *gqlerror.Error {
 	return &gqlerror.Error{
-		Message:    telemetry.Redact(shorten(message, maxMessage)),
+		Message:    shorten(telemetry.Redact(message), maxMessage),
 		Locations:  err.Locations,
 		Extensions: map[string]any{"code": code},
 	}
@@ -127,7 +127,7 @@ func variablePath(path ast.Path) string {
 				text.WriteByte('.')
 			}
 			if name.MatchString(string(element)) {
-				text.WriteString(telemetry.Redact(shorten(string(element), 64)))
+				text.WriteString(shorten(telemetry.Redact(string(element)), 64))
 			} else {
 				text.WriteString("…")
 			}
@@ -136,7 +136,8 @@ func variablePath(path ast.Path) string {
 	return text.String()
 }
 
-// shorten cuts text to at most limit bytes and an ellipsis.
+// shorten cuts text to at most limit bytes and an ellipsis. Text of the client is redacted before it
+// is cut: nothing recognises half a key.
 func shorten(text string, limit int) string {
 	if len(text) <= limit {
 		return text

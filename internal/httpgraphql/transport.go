@@ -92,7 +92,7 @@ func (t Transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		t.refuse(w, r, queriesOnly)
 		return
 	}
-	telemetry.Annotate(r.Context(), slog.String("operation", shorten(operation.Operation.Name, 64)))
+	telemetry.Annotate(r.Context(), slog.String("operation", shorten(telemetry.Redact(operation.Operation.Name), 64)))
 
 	next, ctx := exec.DispatchOperation(r.Context(), operation)
 	response := next(ctx)

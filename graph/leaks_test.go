@@ -1,0 +1,95 @@
+package graph_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// Long texts are cut on their way into answers and logs. Wherever the cut falls, what is left of a
+// key must not be more than its prefix.
+func TestNoCutLeavesHalfAKey(t *testing.T) {
+	each(t, func(t *testing.T, s *site) {
+		_, key := s.create(s.admin, map[string]any{"name": "bait"})
+		for padding := 5; padding < 310; padding += 11 {
+			long := strings.Repeat("a", padding) + key
+			for _, query := range []string{
+				"query " + long + " { viewer { id } }",
+				"{ " + long + " }",
+				"{ viewer { id(" + long + ": 1) } }",
+				"{ viewer { id @" + long + " } }",
+				"{ viewer { ..." + long + " } }",
+				"{ viewer { ... on " + long + " { id } } }",
+				"query($" + long + ": Int) { viewer { id } }",
+				"query($v: " + long + ") { viewer { id } }",
+				"{ apiKeys(orderBy: {field: " + long + "}) { totalCount } }",
+				"{ apiKeys(filter: {" + long + ": 1}) { totalCount } }",
+				"{ " + long,
+				long,
+			} {
+				s.ask(s.admin, query, nil)
+			}
+			s.ask(s.admin, `query($f: ApiKeyFilter) { apiKeys(filter: $f) { totalCount } }`, map[string]any{"f": map[string]any{long: 1}})
+			s.ask(s.admin, `query($f: ApiKeyOrder) { apiKeys(orderBy: $f) { totalCount } }`, map[string]any{"f": map[string]any{"field": long}})
+			s.post(`{"query": "{ viewer { id } }", "operationName": "`+long+`"}`, with("Authorization", "Bearer "+s.admin, "User-Agent", long, "X-Request-Id", long))
+			for _, path := range []string{"/" + long, "/graphql/" + long + "?" + long, "/graphql?query=" + url.QueryEscape("query "+long+" {viewer{id}}")} {
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Header.Set("User-Agent", long)
+				response, err := http.DefaultClient.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = response.Header.Write(&s.spoken)
+				_, _ = s.spoken.ReadFrom(response.Body)
+				response.Body.Close()
+			}
+		}
+		s.absent(t, key)
+	})
+}
+
+// The search of absent finds a piece wherever it may lie.
+func TestTheSearchForKeysFinds(t *testing.T) {
+	each(t, func(t *testing.T, s *site) {
+		_, key := s.create(s.admin, map[string]any{"name": "bait"})
+		if found := s.found(t, key); len(found) > 0 {
+			t.Fatalf("before anything leaked: %q", found)
+		}
+		piece := key[len(key)-20 : len(key)-5]
+		_, _ = s.log.Write([]byte(piece))
+		s.spoken.WriteString("… " + piece)
+		s.ask(s.admin, `mutation($n: String!) { createProject(input: {name: $n}) { userErrors { code } } }`, map[string]any{"n": "a " + piece})
+		if found := s.found(t, key); len(found) != 3 {
+			t.Errorf("a piece of a key in three places: %q", found)
+		}
+	})
+}
+
+// absent asserts that no long piece of a key is in the log, in an answer or in the database.
+func (s *site) absent(t *testing.T, key string) {
+	t.Helper()
+	for _, where := range s.found(t, key) {
+		t.Errorf("a key is in %s", where)
+	}
+}
+
+// found tells where twelve characters of the private part of a key stand one after the other.
+func (s *site) found(t *testing.T, key string) []string {
+	t.Helper()
+	private := key[strings.LastIndexByte(key, '_')+1:]
+	var places []string
+	for place, content := range map[string]string{"the log": s.log.String(), "an answer": s.spoken.String(), "the database": s.dump(t)} {
+		for from := 0; from+12 <= len(private); from++ {
+			if i := strings.Index(content, private[from:from+12]); i >= 0 {
+				places = append(places, fmt.Sprintf("%s: …%.300q", place, content[max(0, i-150):]))
+				break
+			}
+		}
+	}
+	return places
+}
