@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
+	"database/sql"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,166 +16,6 @@ import (
 
 	"github.com/keytag/keytag/internal/store/storetest"
 )
-
-// The program itself is started here, built once.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "keytag")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "keytag")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return path, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := binary(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(code)
-}
-
-var keyText = regexp.MustCompile(`ktg_[0-9A-Za-z]{10}_[0-9A-Za-z]{38}`)
-
-// command is the program with a database, on port 0.
-func command(t testing.TB, database string, env []string, args ...string) *exec.Cmd {
-	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command(path, args...)
-	c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "KEYTAG_DATABASE_URL=" + database, "KEYTAG_LISTEN=127.0.0.1:0", "KEYTAG_LOG_FORMAT=json"}, env...)
-	c.Dir = t.TempDir()
-	return c
-}
-
-// outcome runs the program to its end.
-func outcome(t testing.TB, c *exec.Cmd) (code int, stdout, stderr string) {
-	t.Helper()
-	var out, errs bytes.Buffer
-	c.Stdout, c.Stderr = &out, &errs
-	err := c.Run()
-	if _, exited := err.(*exec.ExitError); err != nil && !exited {
-		t.Fatal(err)
-	}
-	return c.ProcessState.ExitCode(), out.String(), errs.String()
-}
-
-// running is a server that listens.
-type running struct {
-	*exec.Cmd
-	url  string
-	out  string // file that standard output goes to
-	mu   sync.Mutex
-	log  strings.Builder
-	done chan struct{}
-}
-
-// printed is what is on standard output by now.
-func (r *running) printed(t testing.TB) string {
-	t.Helper()
-	text, err := os.ReadFile(r.out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-func serve(t testing.TB, database string, env []string, args ...string) *running {
-	t.Helper()
-	r := &running{Cmd: command(t, database, env, append([]string{"serve"}, args...)...), out: filepath.Join(t.TempDir(), "stdout"), done: make(chan struct{})}
-	out, err := os.Create(r.out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	r.Stdout = out
-	stderr, err := r.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Process.Kill(); <-r.done })
-	listening := make(chan string, 1)
-	go func() {
-		defer close(r.done)
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			r.mu.Lock()
-			r.log.WriteString(lines.Text() + "\n")
-			r.mu.Unlock()
-			var line struct{ Msg, Address string }
-			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "listening" {
-				listening <- line.Address
-			}
-		}
-		_ = r.Wait()
-	}()
-	select {
-	case address := <-listening:
-		r.url = "http://" + address
-	case <-r.done:
-		t.Fatalf("ended: %s", r.logged())
-	case <-time.After(30 * time.Second):
-		t.Fatalf("does not listen: %s", r.logged())
-	}
-	return r
-}
-
-func (r *running) logged() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.log.String()
-}
-
-func (r *running) stop(t testing.TB, signal os.Signal) {
-	t.Helper()
-	if err := r.Process.Signal(signal); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-r.done:
-	case <-time.After(30 * time.Second):
-		t.Fatal("does not stop")
-	}
-}
-
-func get(t testing.TB, url string) (int, string) {
-	t.Helper()
-	response, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, string(body)
-}
-
-func ask(url, key, query string) (string, error) {
-	body, _ := json.Marshal(map[string]string{"query": query})
-	request, err := http.NewRequest(http.MethodPost, url+"/graphql", bytes.NewReader(body))
-	if err != nil {
-		return "", err
-	}
-	request.Header.Set("Authorization", "Bearer "+key)
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	return string(answer), err
-}
 
 func TestTheFirstStartPrintsAKeyThatWorksAsPasted(t *testing.T) {
 	storetest.EachDialect(t, func(t *testing.T, dialect string) {
@@ -194,8 +31,11 @@ func TestTheFirstStartPrintsAKeyThatWorksAsPasted(t *testing.T) {
 		if err != nil || !strings.Contains(string(out), `"viewerKey":{"name":"First administrator key","status":"ACTIVE","scopes":["*"]`) {
 			t.Errorf("%s\n%v %s", line, err, out)
 		}
-		for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/playground": 200} {
-			if status, body := get(t, first.url+path); status != want {
+		if keys := keyText.FindAllString(first.printed(t), -1); len(keys) != 2 || keys[0] != keys[1] {
+			t.Errorf("%d keys are printed", len(keys)) // the key, and the same in the curl line
+		}
+		for path, says := range map[string]string{"/healthz": "", "/readyz": "", "/playground": "<html"} {
+			if status, body := get(t, first.url+path); status != http.StatusOK || !strings.Contains(body, says) {
 				t.Errorf("%s: %d %s", path, status, body)
 			}
 		}
@@ -218,8 +58,11 @@ func TestWithoutATerminalNoKeyIsPrinted(t *testing.T) {
 	database := storetest.Empty(t, "sqlite3")
 	r := serve(t, database, nil)
 	r.stop(t, syscall.SIGTERM)
-	if r.printed(t) != "" || !strings.Contains(r.logged(), "keytag init") {
-		t.Errorf("%s%s", r.printed(t), r.logged())
+	if r.printed(t) != "" || keyText.MatchString(r.logged()) {
+		t.Error("something is printed, or a key logged")
+	}
+	if !regexp.MustCompile(`"level":"WARN".*keytag init`).MatchString(r.logged()) {
+		t.Errorf("no warning: %s", r.logged())
 	}
 }
 
@@ -249,7 +92,13 @@ func TestTheKeyFile(t *testing.T) {
 		if answer, err := ask(r.url, strings.TrimSpace(string(key)), "{ viewer { login } }"); err != nil || !strings.Contains(answer, `"admin"`) {
 			t.Errorf("%v %s", err, answer)
 		}
-		if all := r.printed(t) + r.logged(); keyText.MatchString(all) {
+		r.stop(t, syscall.SIGTERM)
+		again := serve(t, database, env)
+		again.stop(t, syscall.SIGTERM)
+		if content, err := os.ReadFile(file); err != nil || string(content) != string(key) {
+			t.Errorf("the second start changed the file: %v", err)
+		}
+		if all := r.printed(t) + r.logged() + again.printed(t) + again.logged(); keyText.MatchString(all) {
 			t.Errorf("a key is shown: %s", all)
 		}
 	})
@@ -269,20 +118,55 @@ func TestInitPrintsOnce(t *testing.T) {
 	})
 }
 
+// Servers that start side by side on an empty database make one key between them.
 func TestOneReplicaWins(t *testing.T) {
-	database := storetest.Empty(t, "postgres")
-	var group sync.WaitGroup
-	outputs := make([]string, 5)
-	for i := range outputs {
-		c := command(t, database, nil, "init")
-		group.Go(func() {
-			out, _ := c.Output() // all but one fail
-			outputs[i] = string(out)
-		})
+	database := storetest.Migrated(t, "postgres")
+	db, err := sql.Open("postgres", database)
+	if err != nil {
+		t.Fatal(err)
 	}
-	group.Wait()
-	if keys := keyText.FindAllString(strings.Join(outputs, "\n"), -1); len(keys) != 1 {
-		t.Errorf("%d keys", len(keys))
+	defer db.Close()
+	// Nobody can write an organization until all have seen that there is none.
+	gate, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gate.Rollback()
+	if _, err := gate.Exec("LOCK TABLE organizations IN EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	var replicas [5]*running
+	for i := range replicas {
+		replicas[i] = start(t, database, nil, "--print-key")
+	}
+	for waiting, deadline := 0, time.Now().Add(30*time.Second); waiting < len(replicas); time.Sleep(5 * time.Millisecond) {
+		if err := db.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d wait to write", waiting, len(replicas))
+		}
+	}
+	if err := gate.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	var printed strings.Builder
+	var winners int
+	for _, r := range replicas {
+		r.await(t)
+		out := r.printed(t)
+		if printed.WriteString(out); out != "" {
+			winners++
+		}
+	}
+	key := keyText.FindString(printed.String())
+	if winners != 1 || key == "" {
+		t.Fatalf("%d of %d print a key", winners, len(replicas))
+	}
+	for _, r := range replicas {
+		if answer, err := ask(r.url, key, "{ viewer { login } }"); err != nil || !strings.Contains(answer, `"admin"`) {
+			t.Errorf("%v %s", err, answer)
+		}
 	}
 }
 
@@ -300,13 +184,14 @@ func TestMigrateAndVersion(t *testing.T) {
 			{"migrate up", 0, ""},
 			{"migrate status", 0, "applied\t"},
 			{"version", 0, "keytag "},
-			{"nonsense", 2, "nonsense"},
-			{"serve --nonsense", 2, "nonsense"},
-			{"serve --listen nowhere", 2, "KEYTAG_LISTEN"},
-			{"serve --log-level loud", 2, "debug"},
+			{"nonsense", 2, "see keytag --help"},
+			{"serve --nonsense", 2, "--nonsense"},
+			{"serve --listen nowhere", 2, "KEYTAG_LISTEN: must be host:port"},
+			{"serve --log-level loud", 2, "debug, info, warn, error"},
+			{"serve --database-url mysql://u:hunter2@h/x", 2, "sqlite://PATH or postgres://"},
 		} {
 			code, stdout, stderr := outcome(t, command(t, database, nil, strings.Fields(step.args)...))
-			if code != step.code || !strings.Contains(stdout+stderr, step.says) {
+			if code != step.code || !strings.Contains(stdout+stderr, step.says) || strings.Contains(stdout+stderr, "hunter2") {
 				t.Errorf("%s: %d %s%s", step.args, code, stdout, stderr)
 			}
 		}
