@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -84,14 +85,21 @@ func sweepOnce(ctx context.Context, tx *store.Tx, now time.Time, id string) (boo
 	if tx.Dialect() == dialect.Postgres { // SQLite has one writer
 		q.ForUpdate()
 	}
-	batch, err := q.Order(db.Asc(apikey.FieldID)).Limit(sweepBatch).WithProject().WithOrganization().All(ctx)
+	batch, err := q.Order(db.Asc(apikey.FieldID)).Limit(sweepBatch).
+		Select(apikey.FieldID, apikey.FieldOrganizationID, apikey.FieldProjectID,
+			apikey.FieldCreatedAt, apikey.FieldLastUsedAt, apikey.FieldExpiresAt, apikey.FieldInactivityExpiresAt).
+		WithProject().WithOrganization().All(ctx)
 	if err != nil {
 		return false, err
 	}
+	var earlier []ends
 	for _, key := range batch {
-		if err := tighten(ctx, tx, now, key); err != nil {
-			return false, err
+		if to, changed := tightened(key, now); changed {
+			earlier = append(earlier, to)
 		}
+	}
+	if err := writeEnds(ctx, tx, now, earlier); err != nil {
+		return false, err
 	}
 	if len(batch) < sweepBatch {
 		return true, tx.PolicySweep.DeleteOneID(id).Exec(ctx)
@@ -99,29 +107,61 @@ func sweepOnce(ctx context.Context, tx *store.Tx, now time.Time, id string) (boo
 	return false, tx.PolicySweep.UpdateOneID(id).SetCursor(batch[len(batch)-1].ID).Exec(ctx)
 }
 
-// tighten brings the ends of a key forward to what the policy says, but not before now.
-func tighten(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey) error {
+// ends are the two ends of a key that a policy sets, in microseconds since 1970.
+type ends struct {
+	ID         string `json:"id"`
+	Expires    *int64 `json:"expires"`
+	Inactivity *int64 `json:"inactivity"`
+}
+
+// tightened are the ends of a key brought forward to what its policy says, but not before now.
+func tightened(key *db.APIKey, now time.Time) (to ends, changed bool) {
 	policy := NewPolicy(key.Edges.Organization, key.Edges.Project)
-	update := tx.APIKey.Update().Where(apikey.ID(key.ID))
-	changed := false
-	if end := later(now, policy.latestEnd(key.CreatedAt)); key.ExpiresAt == nil || end.Before(*key.ExpiresAt) {
-		update.SetExpiresAt(end)
-		changed = true
+	expires, inactivity := key.ExpiresAt, key.InactivityExpiresAt
+	if end := later(now, policy.latestEnd(key.CreatedAt)); expires == nil || end.Before(*expires) {
+		expires, changed = &end, true
 	}
 	lastUse := key.CreatedAt
 	if key.LastUsedAt != nil {
 		lastUse = *key.LastUsedAt
 	}
 	if stated := policy.inactivityEnd(lastUse); stated != nil {
-		if end := later(now, *stated); key.InactivityExpiresAt == nil || end.Before(*key.InactivityExpiresAt) {
-			update.SetInactivityExpiresAt(end)
-			changed = true
+		if end := later(now, *stated); inactivity == nil || end.Before(*inactivity) {
+			inactivity, changed = &end, true
 		}
 	}
-	if !changed {
+	return ends{key.ID, micros(expires), micros(inactivity)}, changed
+}
+
+func micros(t *time.Time) *int64 {
+	if t == nil {
 		return nil
 	}
-	return update.SetUpdatedAt(now).Exec(ctx)
+	return new(t.UnixMicro())
+}
+
+// writeEnds writes the ends of a whole batch in one statement: one for each key would take minutes
+// for a million.
+func writeEnds(ctx context.Context, tx *store.Tx, now time.Time, batch []ends) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	rows, err := json.Marshal(batch)
+	if err != nil {
+		return err
+	}
+	statement := `UPDATE api_keys SET expires_at = v.expires, inactivity_expires_at = v.inactivity, updated_at = $1
+		FROM (SELECT value->>'id' AS id, value->>'expires' AS expires, value->>'inactivity' AS inactivity FROM json_each($2)) AS v
+		WHERE api_keys.id = v.id`
+	if tx.Dialect() == dialect.Postgres {
+		statement = `UPDATE api_keys SET updated_at = $1,
+			expires_at = timestamptz 'epoch' + v.expires * interval '1 microsecond',
+			inactivity_expires_at = timestamptz 'epoch' + v.inactivity * interval '1 microsecond'
+		FROM json_to_recordset($2) AS v(id text, expires bigint, inactivity bigint)
+		WHERE api_keys.id = v.id`
+	}
+	_, err = tx.ExecContext(ctx, statement, now, string(rows))
+	return err
 }
 
 func keepCursor(u *sql.UpdateBuilder) {

@@ -161,3 +161,46 @@ func TestLargeHeadersAreRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Work that takes longer than a client may take to send and to receive is neither ended nor cut off.
+func TestLongWorkIsAnswered(t *testing.T) {
+	s, _ := newServer(Options{GraphQL: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(r.Body); err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-r.Context().Done():
+			t.Errorf("the request ended: %v", context.Cause(r.Context()))
+		case <-time.After(300 * time.Millisecond):
+		}
+		_, _ = io.WriteString(w, "done")
+	})})
+	s.reading, s.writing = 100*time.Millisecond, 100*time.Millisecond
+	address, stop, outcome := start(t, s)
+	for _, sent := range []io.Reader{nil, strings.NewReader("{}")} {
+		response, err := http.Post("http://"+address+"/graphql", "application/json", sent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if string(body) != "done" || err != nil {
+			t.Errorf("%q, %v", body, err)
+		}
+	}
+	// A client that does not send its request in time is still cut off.
+	connection, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	_, _ = io.WriteString(connection, "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+	_ = connection.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := io.ReadAll(connection); err != nil {
+		t.Errorf("a slow sender is kept: %v", err)
+	}
+	stop()
+	if err := <-outcome; err != nil {
+		t.Error(err)
+	}
+}

@@ -33,11 +33,13 @@ type Server struct {
 	ready    func(context.Context) (string, error)
 	draining atomic.Bool
 	grace    time.Duration // for requests in flight at shutdown
+	reading  time.Duration // for a client to send its request
+	writing  time.Duration // for a client to take the answer
 }
 
 // New wires the paths. Nothing runs yet.
 func New(options Options) *Server {
-	s := &Server{logger: options.Logger, ready: options.Ready, grace: 15 * time.Second}
+	s := &Server{logger: options.Logger, ready: options.Ready, grace: 15 * time.Second, reading: 30 * time.Second, writing: 60 * time.Second}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", options.GraphQL)
 	if options.Playground != nil {
@@ -63,11 +65,11 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       120 * time.Second,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
+		ReadTimeout:       s.reading,
+		// No WriteTimeout: it would count the time that the work takes. See response.WriteHeader.
+		IdleTimeout:    120 * time.Second,
+		MaxHeaderBytes: 64 << 10,
+		ErrorLog:       slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
 		// Requests outlive ctx: its end is the beginning of an orderly shutdown.
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
