@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -28,9 +27,7 @@ func (s *Server) record(next http.Handler) http.Handler {
 		}
 		ctx := telemetry.WithRequest(r.Context(), request)
 		w.Header().Set("X-Request-Id", request.ID)
-		control := http.NewResponseController(w)
-		response := &response{ResponseWriter: w, control: control, writing: s.writing}
-		r.Body = &body{r.Body, control}
+		response := &response{ResponseWriter: w, writing: s.writing}
 		defer func() {
 			attrs := append([]slog.Attr{
 				slog.String("method", cut(telemetry.Redact(r.Method), 16)),
@@ -138,25 +135,9 @@ func writeInternalError(w http.ResponseWriter, id string) {
 	_, _ = w.Write(body)
 }
 
-// body lifts the deadline for reading once everything is read. net/http would take its passing for
-// the client's going, and end the request's context while the work is still being done.
-type body struct {
-	io.ReadCloser
-	control *http.ResponseController
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF {
-		_ = b.control.SetReadDeadline(time.Time{}) // where there are no deadlines, none passes
-	}
-	return n, err
-}
-
 // response remembers what was answered.
 type response struct {
 	http.ResponseWriter
-	control *http.ResponseController
 	writing time.Duration
 	status  int // 0 until the headers are written
 	bytes   int64
@@ -185,7 +166,7 @@ func (r *response) WriteHeader(status int) {
 // begin gives the client its time to take the answer, however long the work took.
 func (r *response) begin(status int) {
 	r.status = status
-	_ = r.control.SetWriteDeadline(time.Now().Add(r.writing)) // where there are no deadlines, none passes
+	_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(r.writing)) // where there are no deadlines, none passes
 }
 
 // Write counts the bytes of the body.
