@@ -1,0 +1,231 @@
+package graph_test
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/keys"
+	"github.com/keytag/keytag/internal/secret"
+	"github.com/keytag/keytag/internal/telemetry"
+)
+
+// world is a site with an organization whose key "$key" has lived through everything, and another
+// organization.
+type world struct {
+	*site
+	// things are what documents call $word; fresh are the words of the cell being tested.
+	things map[string]string
+	fresh  []string
+	// theirs is the project of the other organization, elsewhere the key of its administrator.
+	theirs, elsewhere string
+	texts             map[string]string // of callers' keys
+	scopes            []string          // every scope that the schema asks for
+	n                 int
+}
+
+func newWorld(s *site) *world {
+	s.t.Helper()
+	w := &world{site: s, things: map[string]string{}, texts: map[string]string{}}
+	for _, f := range objectFields {
+		if d := f.Directives.ForName("hasScope"); d != nil && !slices.Contains(w.scopes, d.Arguments.ForName("scope").Value.Raw) {
+			w.scopes = append(w.scopes, d.Arguments.ForName("scope").Value.Raw)
+		}
+	}
+	log := telemetry.Logger(s.log, "debug", "json")
+	other := directory.New(s.store, keys.New(s.store, s.clock, log), s.clock)
+	if err := other.AddOrganization(s.t.Context(), "Elsewhere", "eve", func(k secret.Secret) error { w.elsewhere = k.Reveal(); return nil }); err != nil {
+		s.t.Fatal(err)
+	}
+	w.theirs = s.ask(w.elsewhere, `{ viewerKey { project { id } } }`, nil).str(s.t, "viewerKey", "project", "id")
+
+	a := w.do(`mutation {
+		owner: createUser(input: {login: "olive", email: "olive@example.org"}) { user { id organization { id } } }
+		member: createUser(input: {login: "mia"}) { user { id } }
+		project: createProject(input: {name: "shop", environments: ["live"], scopeCatalogue: [
+			{name: "deploy:write", description: "Deploys.", deprecationReason: "Nobody deploys."}, {name: "keytag:*"}]}) { project { id environments { id } } }
+	}`)
+	w.things["owner"], w.things["member"] = a.str(s.t, "owner", "user", "id"), a.str(s.t, "member", "user", "id")
+	w.things["organization"] = a.str(s.t, "owner", "user", "organization", "id")
+	w.things["project"] = a.str(s.t, "project", "project", "id")
+	w.things["environment"] = a.str(s.t, "project", "project", "environments", 0, "id")
+	w.things["admin"] = w.do(`{ viewer { id } }`).str(s.t, "viewer", "id")
+	w.do(`mutation { updateApiKeyPolicy(input: {projectId: "$project", maxGracePeriod: "P3D"}) { userErrors { message } } }`)
+
+	w.things["first"], _ = w.key("owner", map[string]any{"description": "the subject", "scopes": []string{keysRead}, "allowedIps": []string{"127.0.0.0/8", "::1/128"}})
+	rotated := w.do(`mutation { rotateApiKey(input: {id: "$first"}) { newKey { id } secret } }`)
+	w.things["key"] = rotated.str(s.t, "rotateApiKey", "newKey", "id")
+	s.ask(rotated.str(s.t, "rotateApiKey", "secret"), `{ viewerKey { id } }`, nil)
+	a = w.do(`mutation {
+		rotateApiKey(input: {id: "$key"}) { newKey { id } }
+		updateApiKey(input: {id: "$key", name: "a late name"}) { apiKey { id } }
+		suspendApiKey(input: {id: "$key"}) { apiKey { id } }
+		revokeApiKey(input: {id: "$key", reason: SUPERSEDED, note: "enough"}) { apiKey { id } }
+	}`)
+	w.things["successor"] = a.str(s.t, "rotateApiKey", "newKey", "id")
+	a = w.do(`{ event: auditEvents(filter: {subjectId: "$key", actions: ["api_key.revoked"]}) { nodes { id } }
+		renaming: auditEvents(filter: {subjectId: "$key", actions: ["api_key.updated"]}) { nodes { id } } }`)
+	w.things["event"], w.things["renaming"] = a.str(s.t, "event", "nodes", 0, "id"), a.str(s.t, "renaming", "nodes", 0, "id")
+	return w
+}
+
+// do asks as the administrator for something that must succeed.
+func (w *world) do(text string) answer {
+	w.t.Helper()
+	a := w.ask(w.admin, w.fill(text), nil)
+	if len(a.Errors) > 0 {
+		w.t.Fatal(a.text)
+	}
+	return a
+}
+
+// key makes a key in the project of the subject.
+func (w *world) key(of string, input map[string]any) (id, text string) {
+	w.t.Helper()
+	w.n++
+	if input["description"] == nil {
+		input["description"] = fmt.Sprint("key ", w.n)
+	}
+	input["ownerId"], input["projectId"], input["environmentId"] = w.things[of], w.things["project"], w.things["environment"]
+	return w.create(w.admin, input)
+}
+
+// keyOf is the key with which a caller asks for what a row is about; it has been used.
+func (w *world) keyOf(c caller, r row) string {
+	w.t.Helper()
+	name := fmt.Sprint(c, r.needs, r.isAdmins)
+	if c == anonymous || w.texts[name] != "" {
+		return w.texts[name]
+	}
+	of, members := "owner", []string{keysRead, keysWrite, directoryRead, auditRead}
+	if r.isAdmins {
+		of = "admin"
+	}
+	var text string
+	switch c {
+	case outsider:
+		w.n++
+		_, text = w.create(w.elsewhere, map[string]any{"name": fmt.Sprint("key ", w.n), "projectId": w.theirs, "scopes": []string{"*"}})
+	case member:
+		_, text = w.key("member", map[string]any{"scopes": members})
+	case owner:
+		if r.isAdmins { // what an administrator put on a member's key gives the member nothing
+			members = append(members, r.needs...)
+		}
+		_, text = w.key("owner", map[string]any{"scopes": members})
+	case admin:
+		w.n++
+		_, text = w.create(w.admin, map[string]any{"name": fmt.Sprint("key ", w.n), "scopes": []string{"*"}})
+	case lacking:
+		var scopes []string
+		if len(r.needs) > 0 {
+			scopes = slices.DeleteFunc(slices.Clone(w.scopes), func(s string) bool { return s == r.needs[len(r.needs)-1] })
+		}
+		_, text = w.key(of, map[string]any{"scopes": scopes})
+	case holding:
+		_, text = w.key(of, map[string]any{"scopes": r.needs})
+	}
+	w.ask(text, `{ viewerKey { id } }`, nil)
+	w.texts[name] = text
+	return text
+}
+
+// make makes one of the things that every cell gets afresh.
+func (w *world) make(name string) string {
+	w.t.Helper()
+	switch name {
+	case "n":
+		w.n++
+		return fmt.Sprint(w.n)
+	case "live":
+		id, _ := w.key("owner", map[string]any{"scopes": []string{keysRead}})
+		return id
+	case "suspended":
+		id, _ := w.key("owner", map[string]any{})
+		w.ask(w.keyOf(owner, row{}), fmt.Sprintf(`mutation { suspendApiKey(input: {id: %q}) { apiKey { id } } }`, id), nil)
+		return id
+	case "rotated":
+		id, _ := w.key("owner", map[string]any{})
+		w.do(fmt.Sprintf(`mutation { rotateApiKey(input: {id: %q}) { newKey { id } } }`, id))
+		return id
+	case "secret":
+		_, text := w.key("owner", map[string]any{})
+		return text
+	case "spare":
+		made := w.do(`mutation { createEnvironment(input: {projectId: "$project", name: "spare $n"}) { environment { id } } }`)
+		return made.str(w.t, "createEnvironment", "environment", "id")
+	}
+	w.t.Fatalf("a document asks for $%s, which world.make cannot make", name)
+	return ""
+}
+
+var word = regexp.MustCompile(`\$[a-z]+`)
+
+// fill puts the things of the world into a document, and makes what is not there yet.
+func (w *world) fill(document string) string {
+	return word.ReplaceAllStringFunc(document, func(name string) string {
+		name = name[1:]
+		if w.things[name] == "" {
+			w.things[name] = w.make(name)
+			w.fresh = append(w.fresh, name)
+		}
+		return w.things[name]
+	})
+}
+
+// begin forgets what the last cell used.
+func (w *world) begin() {
+	for _, name := range w.fresh {
+		delete(w.things, name)
+	}
+	w.fresh, w.texts = nil, map[string]string{}
+}
+
+// tellsNothing asserts that an answer names nothing of the organization.
+func (w *world) tellsNothing(t *testing.T, field string, c caller, a answer) {
+	t.Helper()
+	for name, thing := range w.things {
+		if name != "n" && strings.Contains(a.text, thing) {
+			t.Errorf("%s, %s: tells of $%s\n%.600s", field, callers[c], name, a.text)
+		}
+	}
+}
+
+// dump is what the administrator sees of the organization: its things, and how many of each there are.
+func (w *world) dump() string {
+	w.t.Helper()
+	text := `{ apiKeys(first: 6) { totalCount nodes {` + plain("ApiKey", 0) + ` } } users { totalCount } projects { totalCount } organization {` + plain("Organization", 1) + ` } project(id: "$project") {` + plain("Project", 1) + ` }`
+	for _, name := range slices.Sorted(maps.Keys(w.things)) {
+		switch id := w.things[name]; {
+		case strings.HasPrefix(id, "key_"):
+			text += fmt.Sprintf(" %s: apiKey(id: %q) {%s }", name, id, plain("ApiKey", 1))
+		case strings.HasPrefix(id, "usr_"):
+			text += fmt.Sprintf(" %s: user(id: %q) {%s }", name, id, plain("User", 0))
+		}
+	}
+	a := w.do(text + " }")
+	before, _, _ := strings.Cut(a.text, `"requestId"`)
+	return before
+}
+
+// plain selects all fields of a type that need no argument, to a depth, but for pages.
+func plain(object string, depth int) string {
+	var text strings.Builder
+	for _, f := range schema.Types[object].Fields {
+		d := schema.Types[f.Type.Name()]
+		switch {
+		case strings.HasPrefix(f.Name, "__") || strings.HasSuffix(d.Name, "Connection") || slices.ContainsFunc(f.Arguments, func(a *ast.ArgumentDefinition) bool { return a.Type.NonNull }):
+		case !d.IsCompositeType():
+			text.WriteString(" " + f.Name)
+		case depth > 0 && d.Kind == ast.Object:
+			text.WriteString(" " + f.Name + " {" + plain(d.Name, depth-1) + " }")
+		}
+	}
+	return text.String() + " __typename"
+}
