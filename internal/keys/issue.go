@@ -112,7 +112,9 @@ func draft(ctx context.Context, tx *store.Tx, now time.Time, in CreateInput) (*d
 	}
 	scopes, scopeFault := wellFormedScopes(in.Scopes)
 	if scopeFault == nil && project != nil {
-		scopeFault = mayGive(p, project, scopes)
+		if scopeFault = unknownTo(project, scopes); scopeFault == nil {
+			scopeFault = notToGive(p, scopes)
+		}
 	}
 	if scopeFault != nil {
 		faults = append(faults, scopeFault)

@@ -92,7 +92,8 @@ func (r *replayed) issued() Issued {
 }
 
 // replay looks for an earlier call of the same caller with r's key; nil when there is none. Unless
-// the caller rotates itself, it must hold every scope of the key whose secret it would get.
+// the caller is the key that rotated itself, it must hold every scope of the key whose secret it
+// would get: another generation of its family may hold less.
 func (a *Authority) replay(ctx context.Context, now time.Time, r *request, self bool) (*replayed, error) {
 	if r == nil {
 		return nil, nil
@@ -125,7 +126,8 @@ func (a *Authority) replay(ctx context.Context, now time.Time, r *request, self 
 		if row.AuthenticatedAt != nil || found.key.Status().Ended() {
 			return found, nil
 		}
-		if lacked := p.Lacks(row.Scopes); len(lacked) > 0 && !self {
+		itself := self && row.ReplacesID != nil && *row.ReplacesID == p.KeyID
+		if lacked := p.Lacks(row.Scopes); len(lacked) > 0 && !itself {
 			return nil, scopesNotHeld(lacked)
 		}
 		fresh, err := a.replaceSecret(ctx, now, row)

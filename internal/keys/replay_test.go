@@ -166,3 +166,20 @@ func TestAnEndedKeyIsReplayedWithoutASecret(t *testing.T) {
 		}
 	})
 }
+
+// A retry may come from another key of the family, but not get a secret of more than that one holds.
+func TestOnlyTheReplacedKeyReplaysItsRotationWithoutTheScopes(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		admin := w.as(w.admin)
+		first, old := w.issue(admin, keys.CreateInput{Scopes: []string{"deploy:write"}})
+		rotated, err := w.Rotate(admin, keys.RotateInput{ID: first.ID})
+		must(t, err)
+		_, err = w.Update(admin, keys.UpdateInput{ID: first.ID, Scopes: omit([]string{})})
+		must(t, err)
+		in := keys.RotateViewerInput{IdempotencyKey: new(onceKey)}
+		_, err = w.RotateViewer(w.as(*rotated.Secret()), in)
+		must(t, err)
+		_, err = w.RotateViewer(w.as(old), in)
+		userError[*keys.ScopeError](t, err)
+	})
+}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
-	"github.com/keytag/keytag/internal/catalogue"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
@@ -234,8 +233,8 @@ func narrowed(ctx context.Context, tx *store.Tx, old *View, asked []string) (sco
 	if missing := held.Missing(set); len(missing) > 0 {
 		return nil, scopesNotOfOldKey(missing)
 	}
-	if unknown := catalogue.Catalogue(project.ScopeCatalogue).Unknown(added(held, set)); len(unknown) > 0 {
-		return nil, scopesUnknown(unknown)
+	if scopeFault := unknownTo(project, added(held, set)); scopeFault != nil {
+		return nil, scopeFault
 	}
 	return set, nil
 }

@@ -25,17 +25,17 @@ func wellFormedScopes(asked []string) (scope.Set, fault.UserError) {
 	return set, nil
 }
 
-// mayGive refuses scopes that the project does not know or that the caller may not put on a key.
-func mayGive(p *principal.Principal, project *db.Project, scopes []string) fault.UserError {
+// unknownTo refuses scopes that the project's catalogue does not have.
+func unknownTo(project *db.Project, scopes []string) fault.UserError {
 	if unknown := catalogue.Catalogue(project.ScopeCatalogue).Unknown(scopes); len(unknown) > 0 {
 		return scopesUnknown(unknown)
 	}
-	var denied []string
-	for _, s := range scopes {
-		if !p.MayGrant(s) {
-			denied = append(denied, s)
-		}
-	}
+	return nil
+}
+
+// notToGive refuses scopes that the caller may not put on a key.
+func notToGive(p *principal.Principal, scopes []string) fault.UserError {
+	denied := slices.DeleteFunc(slices.Clone(scopes), p.MayGrant)
 	if len(denied) > 0 {
 		return scopesNotHeld(denied)
 	}

@@ -86,7 +86,10 @@ func (in UpdateInput) check(ctx context.Context, tx *store.Tx, key *View) (*amen
 		}
 		scopes, scopeFault := wellFormedScopes(in.Scopes.Value())
 		if scopeFault == nil {
-			scopeFault = mayGive(principal.From(ctx), project, added(key.Scopes, scopes))
+			scopeFault = unknownTo(project, added(key.Scopes, scopes))
+		}
+		if scopeFault == nil { // what the key holds by a wildcard is no widening
+			scopeFault = notToGive(principal.From(ctx), scope.Set(key.Scopes).Missing(scopes))
 		}
 		if scopeFault != nil {
 			faults = append(faults, scopeFault)
