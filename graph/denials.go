@@ -48,6 +48,7 @@ func recordDenials(trail *audit.Trail, log *slog.Logger) graphql.ResponseMiddlew
 		d := &denials{}
 		response := next(context.WithValue(ctx, denialsKey{}, d))
 		if len(d.fields) > 0 {
+			slices.Sort(d.fields) // fields are resolved side by side
 			if err := trail.Denied(ctx, strings.Join(d.fields, " ")); err != nil {
 				log.ErrorContext(ctx, "record a denial", "error", err)
 			}
