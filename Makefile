@@ -10,6 +10,9 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PLAYGROUND := npm --prefix internal/web/playground
 FUZZTIME ?= 1000000x
 COUNT ?= 1
+STEPS ?= 50000
+N ?= 1000000
+DATABASE ?= sqlite://bench.db
 
 ##@ Use
 
@@ -22,7 +25,7 @@ build: ## Build bin/keytag, one static binary
 
 ##@ Test
 
-.PHONY: test fuzz bench test-browser test-readme
+.PHONY: test fuzz bench test-browser test-readme test-rights bench-data
 test: postgres ## Run every test, on SQLite and PostgreSQL
 	go run ./internal/store/storetest/withpostgres go test -count=$(COUNT) ./...
 
@@ -41,6 +44,13 @@ test-browser: build node_modules ## Drive the playground in Chromium against the
 
 test-readme: build ## Run the session of README.md against the real server
 	scripts/test-readme
+
+test-rights: postgres ## Look 100000 steps long for a way to gain a right: STEPS on each database (50000)
+	KEYTAG_TEST_STEPS=$(STEPS) go run ./internal/store/storetest/withpostgres \
+	  go test -count=1 -v -timeout 60m -parallel 12 -run TestNobodyGainsARight ./internal/keys
+
+bench-data: ## Fill an empty database with N realistic keys: make bench-data N=1000000 DATABASE=postgres://…
+	go run ./internal/benchdata/cmd --keys $(N) --database "$(DATABASE)"
 
 .PHONY: postgres
 postgres:

@@ -49,6 +49,13 @@ var mayImport = map[string][]string{
 	"internal/keys":            join(ground, join(storage, "internal/audit")...),
 	"internal/directory":       join(ground, join(storage, "internal/audit", "internal/keys")...),
 
+	"internal/benchdata":     join(ground, "internal/store"),
+	"internal/benchdata/cmd": {"internal/benchdata"},
+
+	"internal/webhook":       {"internal/secret"},
+	"internal/mail":          {"internal/secret", "internal/telemetry"},
+	"internal/mail/smtptest": {},
+
 	"internal/httpgraphql": {"internal/telemetry"},
 	"internal/server":      {"internal/telemetry"},
 	"internal/auth":        join(ground, "internal/keys"),
