@@ -148,6 +148,7 @@ func TestSeveralRecipients(t *testing.T) {
 	}{
 		"one gone":             {map[string]smtptest.Fault{"bob@example.org": gone}, []string{anna, carl}, false},
 		"one full":             {map[string]smtptest.Fault{anna: full}, []string{bob, carl}, false},
+		"the server hangs up":  {map[string]smtptest.Fault{carl: {Code: 421, Enhanced: smtp.EnhancedCode{4, 3, 2}}}, nil, false},
 		"one left":             {map[string]smtptest.Fault{anna: full, carl: gone}, []string{bob}, false},
 		"all gone":             {map[string]smtptest.Fault{anna: gone, "bob@example.org": gone, carl: gone}, nil, true},
 		"all, one only full":   {map[string]smtptest.Fault{anna: gone, "bob@example.org": full, carl: gone}, nil, false},
@@ -165,8 +166,9 @@ func TestSeveralRecipients(t *testing.T) {
 				t.Errorf("permanent %t, delivered %q; want %t, %q", failure.Permanent, failure.Delivered, c.permanent, c.delivered)
 			}
 			for address, fault := range c.faults {
-				if want := fmt.Sprint(address, " refused with ", fault.Code); !strings.Contains(failure.Reason, want) {
-					t.Errorf("does not say %q: %s", want, failure.Reason)
+				code := fmt.Sprint("refused with ", fault.Code)
+				if !strings.Contains(failure.Reason, address) || !strings.Contains(failure.Reason, code) {
+					t.Errorf("does not say %s, %s: %s", address, code, failure.Reason)
 				}
 			}
 			got := 0

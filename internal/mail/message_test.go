@@ -57,6 +57,7 @@ func TestMessagesThatAreRefused(t *testing.T) {
 		"recipient CRLF":           func(m *mail.Message) { m.To = []string{"anna@example.org\r\n" + attack} },
 		"recipient CRLF RCPT":      func(m *mail.Message) { m.To = []string{"anna@example.org>\r\nRCPT TO:<eve@evil.example"} },
 		"recipient NUL":            func(m *mail.Message) { m.To = []string{"anna\x00@example.org"} },
+		"recipient tab":            func(m *mail.Message) { m.To = []string{"Anna\tB <anna@example.org>"} },
 		"recipient U+2028":         func(m *mail.Message) { m.To = []string{"anna\u2028@example.org"} },
 		"recipient of parameters":  func(m *mail.Message) { m.To = []string{`"a> NOTIFY=NEVER"@example.org`} },
 		"two in one recipient":     func(m *mail.Message) { m.To = []string{"anna@example.org, eve@evil.example"} },
@@ -97,6 +98,31 @@ func TestSubjectsArriveAsTheyAre(t *testing.T) {
 			m.Subject = subject
 			arrives(t, server, sender, m)
 		})
+	}
+}
+
+func TestNamesArriveInOneLine(t *testing.T) {
+	server, sender := inClear(t)
+	for text, want := range map[string]string{
+		"Anna B <anna@example.org>": "Anna B", `"A, \"B\" <C>" <anna@example.org>`: `A, "B" <C>`,
+		"Ånna\u2028" + attack + " <anna@example.org>":                 "",
+		`"A` + strings.Repeat(" ", 100) + `B" <anna@example.org>`:     "A B",
+		"=?utf-8?q?=C3=85nna=E2=80=A8Bcc=3A_eve?= <anna@example.org>": "Ånna Bcc: eve",
+		strings.Repeat("é", 60) + " <anna@example.org>":               strings.Repeat("é", 60),
+		`"` + strings.Repeat("x", 128) + `" <anna@example.org>`:       strings.Repeat("x", 128),
+	} {
+		server.Forget()
+		m := message
+		m.To = []string{text}
+		if want == "" {
+			arrivesOrIsRefused(t, server, sender, m)
+			continue
+		}
+		arrives(t, server, sender, m)
+		to, err := parse(t, server.Messages()[0].Content).header.AddressList("To")
+		if err != nil || to[0].Name != want {
+			t.Errorf("%q arrives as %v, %v", text, to, err)
+		}
 	}
 }
 

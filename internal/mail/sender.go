@@ -67,7 +67,7 @@ func (s *Sender) Send(ctx context.Context, m Message) error {
 		} else if reply, ok := replyTo(err); ok && reply.Code != 421 { // 421: the server hangs up
 			refused = append(refused, refusal{address.Address, reply})
 		} else {
-			return s.temporary(ctx, "recipient", err)
+			return s.temporary(ctx, address.Address, err)
 		}
 	}
 	if len(delivered) == 0 {

@@ -30,7 +30,7 @@ func CheckURL(text string, allowPrivate bool) error {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "https" && (u.Scheme != "http" || !allowPrivate) ||
-		u.User != nil || strings.ContainsAny(text, "#") {
+		u.User != nil || strings.Contains(text, "#") {
 		return form
 	}
 	decoded, err := url.PathUnescape(text)
