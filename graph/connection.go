@@ -9,6 +9,7 @@ import (
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/graph/model"
+	"github.com/keytag/keytag/internal/alert"
 	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/keys"
@@ -34,6 +35,20 @@ func userConnection(found *directory.Users, err error) (*model.UserConnection, e
 		return nil, err
 	}
 	return &model.UserConnection{Connection: connection[*db.User](found.Page, found.Cursor, found.Count)}, nil
+}
+
+func sourceConnection(found *alert.Sources, err error) (*model.AlertSourceConnection, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &model.AlertSourceConnection{Connection: connection[alert.Source](found.Page, found.Cursor, found.Count)}, nil
+}
+
+func messageConnection(found *alert.Messages, err error) (*model.OperatorMessageConnection, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &model.OperatorMessageConnection{Connection: connection[*db.OperatorMessage](found.Page, found.Cursor, found.Count)}, nil
 }
 
 func eventConnection(found *audit.Events, err error) (*model.AuditEventConnection, error) {

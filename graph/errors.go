@@ -100,7 +100,7 @@ func argumentPath(ctx context.Context, path ast.Path) (ast.Path, string) {
 func statusOf(err *gqlerror.Error) int {
 	switch code, _ := err.Extensions["code"].(string); code {
 	case "api_keys.invalid", "api_keys.expired", "api_keys.inactive", "api_keys.grace_ended",
-		"api_keys.revoked", "api_keys.suspended":
+		"api_keys.revoked", "api_keys.suspended", "api_keys.not_active":
 		return http.StatusUnauthorized
 	case "auth.owner_disabled", "auth.owner_not_privileged", "auth.ip_not_allowed":
 		return http.StatusForbidden

@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -11,15 +12,19 @@ import (
 	"time"
 
 	"github.com/keytag/keytag/graph"
+	"github.com/keytag/keytag/internal/alert"
 	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/auth"
 	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/keys"
+	"github.com/keytag/keytag/internal/seal"
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/server"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/store/storetest"
 	"github.com/keytag/keytag/internal/telemetry"
+	"github.com/keytag/keytag/internal/webhook"
+	"github.com/keytag/keytag/internal/worker"
 )
 
 var start = time.Date(2026, 8, 31, 10, 0, 0, 0, time.UTC)
@@ -31,6 +36,8 @@ type site struct {
 	store *store.Store
 	admin string // the administrator's key text
 	log   *lockedBuffer
+	// worker does what is due when it is told to.
+	worker *worker.Worker
 
 	mu  sync.Mutex
 	now time.Time
@@ -53,18 +60,36 @@ func each(t *testing.T, fn func(t *testing.T, s *site)) {
 	storetest.Each(t, func(t *testing.T, st *store.Store) { fn(t, newSite(t, st)) })
 }
 
+// encryptionKey is the server's in tests.
+var encryptionKey = base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32))
+
 func newSite(t testing.TB, st *store.Store) *site {
+	t.Helper()
+	return newSiteWith(t, st, func(*alert.Options) {})
+}
+
+// newSiteWith makes a site whose ways out are as shape says: by default there is an encryption key,
+// webhooks reach loopback, and no e-mail goes out.
+func newSiteWith(t testing.TB, st *store.Store, shape func(*alert.Options)) *site {
 	t.Helper()
 	s := &site{t: t, store: st, now: start, log: &lockedBuffer{}}
 	log := telemetry.Logger(s.log, "debug", "json")
 	authority := keys.New(st, s.clock, log)
+	sealer, err := seal.Parse(encryptionKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := alert.Options{Outbound: keys.Outbound{Sealer: sealer, Webhooks: webhook.New(true, s.clock)}}
+	shape(&options)
+	alerts := alert.New(st, authority, s.clock, log, options)
+	s.worker = &worker.Worker{Store: st, Keys: authority, Alerts: alerts, Clock: s.clock, Log: log}
 	d := directory.New(st, authority, s.clock)
 	if err := d.Bootstrap(t.Context(), func(k secret.Secret) error { s.admin = k.Reveal(); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	authenticator := &auth.Authenticator{Keys: authority, Log: log}
 	handler := graph.NewHandler(
-		&graph.Resolver{Keys: authority, Directory: d, Trail: &audit.Trail{Store: st, Clock: s.clock}, Clock: s.clock, Version: "test"},
+		&graph.Resolver{Keys: authority, Directory: d, Alerts: alerts, Trail: &audit.Trail{Store: st, Clock: s.clock}, Clock: s.clock, Version: "test"},
 		graph.Options{Authenticate: authenticator.Authenticate, Introspection: true, Log: log},
 	)
 	http := httptest.NewServer(server.New(server.Options{Logger: log, GraphQL: handler, Ready: nil}))
@@ -77,6 +102,14 @@ func (s *site) clock() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.now
+}
+
+// work does everything that is due now.
+func (s *site) work() {
+	s.t.Helper()
+	if err := s.worker.Tick(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *site) pass(d time.Duration) {

@@ -126,7 +126,7 @@ func isRotation(o *graphql.OperationContext) bool {
 		return false
 	}
 	fields := graphql.CollectFields(o, o.Operation.SelectionSet, []string{"Mutation"})
-	return len(fields) == 1 && asksOnlyFor(o, "Mutation", []string{"rotateViewerKey", "rotateApiKey"})
+	return len(fields) == 1 && asksOnlyFor(o, "Mutation", []string{"rotateViewerKey", "rotateApiKey", "claimRotation"})
 }
 
 // wholeReplays makes a refused replay a refused request.

@@ -26,6 +26,20 @@ func (r *Resolver) node(ctx context.Context, id string) (model.Node, error) {
 		return found(r.Trail.Event(ctx, id))
 	case typeid.APIKey:
 		return found(r.Keys.Key(ctx, id))
+	case typeid.Rotation:
+		return found(r.Keys.Rotation(ctx, id))
+	case typeid.Notification:
+		return found(r.Alerts.Notification(ctx, id))
+	case typeid.AlertJob:
+		return found(r.Alerts.Job(ctx, id))
+	case typeid.Message:
+		return found(r.Alerts.Message(ctx, id))
+	case typeid.AlertSource:
+		source, err := r.Alerts.Source(ctx, id)
+		if source == nil {
+			return nil, err
+		}
+		return source, nil
 	}
 	return nil, nil
 }
@@ -53,4 +67,12 @@ func (r *Resolver) nodes(ctx context.Context, ids []string) ([]model.Node, error
 		}
 	}
 	return nodes, nil
+}
+
+// rotateWebhookSecret gives whatever has a webhook a new signing secret.
+func (r *Resolver) rotateWebhookSecret(ctx context.Context, id string) (*string, error) {
+	if kind, _ := typeid.Prefix(id); kind == typeid.AlertSource {
+		return r.Alerts.RotateSecret(ctx, id)
+	}
+	return r.Keys.RotateWebhookSecret(ctx, id)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/keytag/keytag/internal/alert"
 	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/fault"
@@ -16,6 +17,7 @@ import (
 type Resolver struct {
 	Keys      *keys.Authority
 	Directory *directory.Directory
+	Alerts    *alert.Alerts
 	Trail     *audit.Trail
 	Clock     func() time.Time
 	Version   string

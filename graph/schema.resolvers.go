@@ -7,6 +7,7 @@ import (
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/graph/generated"
 	"github.com/keytag/keytag/graph/model"
+	"github.com/keytag/keytag/internal/alert"
 	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/keys"
@@ -29,6 +30,27 @@ func (r *actorResolver) APIKey(ctx context.Context, obj *keys.Actor) (*keys.View
 		return nil, nil
 	}
 	return r.Keys.Key(ctx, *obj.KeyID)
+}
+
+// ProcessName is the resolver for the processName field.
+func (r *alertJobResolver) ProcessName(ctx context.Context, obj *db.Job) (string, error) {
+	return string(obj.Kind), nil
+}
+
+// APIKey is the resolver for the apiKey field.
+func (r *alertJobResolver) APIKey(ctx context.Context, obj *db.Job) (*keys.View, error) {
+	return r.Keys.Key(ctx, obj.KeyID)
+}
+
+// AlertSource is the resolver for the alertSource field.
+func (r *alertJobResolver) AlertSource(ctx context.Context, obj *db.Job) (alert.Source, error) {
+	return r.Alerts.Source(ctx, *obj.AlertSourceID)
+}
+
+// TotalCount is the resolver for the totalCount field.
+func (r *alertSourceConnectionResolver) TotalCount(ctx context.Context, obj *model.AlertSourceConnection) (int, error) {
+	n, _, err := total(ctx, obj.Connection)
+	return n, err
 }
 
 // Owner is the resolver for the owner field.
@@ -81,6 +103,24 @@ func (r *apiKeyResolver) ReplacedBy(ctx context.Context, obj *keys.View) (*keys.
 	return r.Keys.Related(ctx, obj, obj.Edges.ReplacedBy, obj.ReplacedByID)
 }
 
+// Rotation is the resolver for the rotation field.
+func (r *apiKeyResolver) Rotation(ctx context.Context, obj *keys.View) (*keys.Schedule, error) {
+	return r.Keys.Schedule(ctx, obj)
+}
+
+// LastRotation is the resolver for the lastRotation field.
+func (r *apiKeyResolver) LastRotation(ctx context.Context, obj *keys.View) (*keys.Rotation, error) {
+	return r.Keys.LastRotation(ctx, obj)
+}
+
+// Notification is the resolver for the notification field.
+func (r *apiKeyResolver) Notification(ctx context.Context, obj *keys.View) (*db.Notification, error) {
+	if loaded := obj.Edges.Notification; loaded != nil {
+		return loaded, nil
+	}
+	return r.Alerts.NotificationOf(ctx, obj.ID)
+}
+
 // AuditEvents is the resolver for the auditEvents field.
 func (r *apiKeyResolver) AuditEvents(ctx context.Context, obj *keys.View, first *int, after *string, last *int, before *string) (*model.AuditEventConnection, error) {
 	return eventConnection(r.Trail.Find(ctx, &audit.Filter{SubjectID: &obj.ID}, page.Args{First: first, After: after, Last: last, Before: before}))
@@ -101,6 +141,26 @@ func (r *apiKeyConnectionResolver) TotalCount(ctx context.Context, obj *model.AP
 func (r *apiKeyConnectionResolver) TotalCountIsEstimate(ctx context.Context, obj *model.APIKeyConnection) (bool, error) {
 	_, estimate, err := total(ctx, obj.Connection)
 	return estimate, err
+}
+
+// APIKey is the resolver for the apiKey field.
+func (r *apiKeyNotificationResolver) APIKey(ctx context.Context, obj *db.Notification) (*keys.View, error) {
+	return r.Keys.Key(ctx, obj.KeyID)
+}
+
+// AlertSource is the resolver for the alertSource field.
+func (r *apiKeyNotificationResolver) AlertSource(ctx context.Context, obj *db.Notification) (alert.Source, error) {
+	return r.Alerts.Source(ctx, obj.AlertSourceID)
+}
+
+// Job is the resolver for the job field.
+func (r *apiKeyNotificationResolver) Job(ctx context.Context, obj *db.Notification) (*db.Job, error) {
+	return r.Alerts.Job(ctx, obj.JobID)
+}
+
+// PreviousJobs is the resolver for the previousJobs field.
+func (r *apiKeyNotificationResolver) PreviousJobs(ctx context.Context, obj *db.Notification) ([]*db.Job, error) {
+	return r.Alerts.PreviousJobs(ctx, obj)
 }
 
 // Actor is the resolver for the actor field.
@@ -200,11 +260,121 @@ func (r *mutationResolver) RevokeViewerKey(ctx context.Context, input keys.Revok
 	return &model.RevokeAPIKeyPayload{APIKey: key, UserErrors: userErrors}, err
 }
 
+// ClaimRotation is the resolver for the claimRotation field.
+func (r *mutationResolver) ClaimRotation(ctx context.Context, input keys.ClaimInput) (*model.RotateAPIKeyPayload, error) {
+	rotated, err := r.Keys.Claim(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.RotateAPIKeyPayload{Rotated: rotated, UserErrors: userErrors}, err
+}
+
 // CompleteRotation is the resolver for the completeRotation field.
 func (r *mutationResolver) CompleteRotation(ctx context.Context, input keys.CompleteInput) (*model.CompleteRotationPayload, error) {
 	key, err := r.Keys.Complete(ctx, input)
 	userErrors, err := answer(ctx, err)
 	return &model.CompleteRotationPayload{APIKey: key, UserErrors: userErrors}, err
+}
+
+// SetRotationSchedule is the resolver for the setRotationSchedule field.
+func (r *mutationResolver) SetRotationSchedule(ctx context.Context, input keys.SetScheduleInput) (*model.SetRotationSchedulePayload, error) {
+	scheduled, err := r.Keys.SetSchedule(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.SetRotationSchedulePayload{Scheduled: scheduled, UserErrors: userErrors}, err
+}
+
+// TestRotationWebhook is the resolver for the testRotationWebhook field.
+func (r *mutationResolver) TestRotationWebhook(ctx context.Context, input model.TestRotationWebhookInput) (*model.TestRotationWebhookPayload, error) {
+	tried, err := r.Keys.TestWebhook(ctx, input.ID)
+	userErrors, err := answer(ctx, err)
+	return &model.TestRotationWebhookPayload{Tried: tried, UserErrors: userErrors}, err
+}
+
+// RotateWebhookSecret is the resolver for the rotateWebhookSecret field.
+func (r *mutationResolver) RotateWebhookSecret(ctx context.Context, input model.RotateWebhookSecretInput) (*model.RotateWebhookSecretPayload, error) {
+	secret, err := r.rotateWebhookSecret(ctx, input.ID)
+	userErrors, err := answer(ctx, err)
+	return &model.RotateWebhookSecretPayload{WebhookSecret: secret, UserErrors: userErrors}, err
+}
+
+// SetAPIKeyNotification is the resolver for the setApiKeyNotification field.
+func (r *mutationResolver) SetAPIKeyNotification(ctx context.Context, input alert.SetInput) (*model.SetAPIKeyNotificationPayload, error) {
+	notified, err := r.Alerts.Set(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.SetAPIKeyNotificationPayload{Notified: notified, UserErrors: userErrors}, err
+}
+
+// CancelAPIKeyNotification is the resolver for the cancelApiKeyNotification field.
+func (r *mutationResolver) CancelAPIKeyNotification(ctx context.Context, input alert.CancelInput) (*model.SetAPIKeyNotificationPayload, error) {
+	notified, err := r.Alerts.Cancel(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.SetAPIKeyNotificationPayload{Notified: notified, UserErrors: userErrors}, err
+}
+
+// CancelAlertJob is the resolver for the cancelAlertJob field.
+func (r *mutationResolver) CancelAlertJob(ctx context.Context, input alert.JobInput) (*model.CancelAlertJobPayload, error) {
+	worked, err := r.Alerts.CancelJob(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.CancelAlertJobPayload{Worked: worked, UserErrors: userErrors}, err
+}
+
+// DeleteAlertJob is the resolver for the deleteAlertJob field.
+func (r *mutationResolver) DeleteAlertJob(ctx context.Context, input alert.JobInput) (*model.DeleteAlertJobPayload, error) {
+	worked, err := r.Alerts.DeleteJob(ctx, input)
+	userErrors, err := answer(ctx, err)
+	if err != nil || len(userErrors) > 0 {
+		return &model.DeleteAlertJobPayload{UserErrors: userErrors}, err
+	}
+	return &model.DeleteAlertJobPayload{DeletedAlertJobID: &input.ID, APIKey: worked.APIKey, UserErrors: userErrors}, nil
+}
+
+// CreateOperatorMessageAlertSource is the resolver for the createOperatorMessageAlertSource field.
+func (r *mutationResolver) CreateOperatorMessageAlertSource(ctx context.Context, input alert.CreateMessageSourceInput) (*model.AlertSourcePayload, error) {
+	sourced, err := r.Alerts.CreateMessageSource(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.AlertSourcePayload{Sourced: sourced, UserErrors: userErrors}, err
+}
+
+// CreateEmailAlertSource is the resolver for the createEmailAlertSource field.
+func (r *mutationResolver) CreateEmailAlertSource(ctx context.Context, input alert.CreateEmailSourceInput) (*model.AlertSourcePayload, error) {
+	sourced, err := r.Alerts.CreateEmailSource(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.AlertSourcePayload{Sourced: sourced, UserErrors: userErrors}, err
+}
+
+// CreateWebhookAlertSource is the resolver for the createWebhookAlertSource field.
+func (r *mutationResolver) CreateWebhookAlertSource(ctx context.Context, input alert.CreateWebhookSourceInput) (*model.AlertSourcePayload, error) {
+	sourced, err := r.Alerts.CreateWebhookSource(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.AlertSourcePayload{Sourced: sourced, UserErrors: userErrors}, err
+}
+
+// UpdateAlertSource is the resolver for the updateAlertSource field.
+func (r *mutationResolver) UpdateAlertSource(ctx context.Context, input alert.UpdateSourceInput) (*model.AlertSourcePayload, error) {
+	sourced, err := r.Alerts.Update(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.AlertSourcePayload{Sourced: sourced, UserErrors: userErrors}, err
+}
+
+// SetAlertSourceEnabled is the resolver for the setAlertSourceEnabled field.
+func (r *mutationResolver) SetAlertSourceEnabled(ctx context.Context, input alert.SetSourceEnabledInput) (*model.AlertSourcePayload, error) {
+	sourced, err := r.Alerts.SetEnabled(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.AlertSourcePayload{Sourced: sourced, UserErrors: userErrors}, err
+}
+
+// DeleteAlertSource is the resolver for the deleteAlertSource field.
+func (r *mutationResolver) DeleteAlertSource(ctx context.Context, input alert.DeleteSourceInput) (*model.DeleteAlertSourcePayload, error) {
+	userErrors, err := answer(ctx, r.Alerts.Delete(ctx, input))
+	if err != nil || len(userErrors) > 0 {
+		return &model.DeleteAlertSourcePayload{UserErrors: userErrors}, err
+	}
+	return &model.DeleteAlertSourcePayload{DeletedAlertSourceID: &input.ID, UserErrors: userErrors}, nil
+}
+
+// ReplyOperatorMessage is the resolver for the replyOperatorMessage field.
+func (r *mutationResolver) ReplyOperatorMessage(ctx context.Context, input alert.ReplyInput) (*model.ReplyOperatorMessagePayload, error) {
+	message, err := r.Alerts.Reply(ctx, input)
+	userErrors, err := answer(ctx, err)
+	return &model.ReplyOperatorMessagePayload{OperatorMessage: message, UserErrors: userErrors}, err
 }
 
 // VerifyAPIKey is the resolver for the verifyApiKey field.
@@ -270,6 +440,38 @@ func (r *mutationResolver) UpdateAPIKeyPolicy(ctx context.Context, input directo
 	policy, err := r.Directory.UpdatePolicy(ctx, input)
 	userErrors, err := answer(ctx, err)
 	return &model.APIKeyPolicyPayload{APIKeyPolicy: policy, UserErrors: userErrors}, err
+}
+
+// APIKey is the resolver for the apiKey field.
+func (r *operatorMessageResolver) APIKey(ctx context.Context, obj *db.OperatorMessage) (*keys.View, error) {
+	return r.Keys.Key(ctx, obj.KeyID)
+}
+
+// Job is the resolver for the job field.
+func (r *operatorMessageResolver) Job(ctx context.Context, obj *db.OperatorMessage) (*db.Job, error) {
+	if obj.JobID == nil {
+		return nil, nil
+	}
+	return r.Alerts.Job(ctx, *obj.JobID)
+}
+
+// Status is the resolver for the status field.
+func (r *operatorMessageResolver) Status(ctx context.Context, obj *db.OperatorMessage) (alert.MessageStatus, error) {
+	return alert.StatusOf(obj), nil
+}
+
+// RepliedBy is the resolver for the repliedBy field.
+func (r *operatorMessageResolver) RepliedBy(ctx context.Context, obj *db.OperatorMessage) (*db.User, error) {
+	if obj.RepliedByID == nil {
+		return nil, nil
+	}
+	return r.Directory.User(ctx, *obj.RepliedByID)
+}
+
+// TotalCount is the resolver for the totalCount field.
+func (r *operatorMessageConnectionResolver) TotalCount(ctx context.Context, obj *model.OperatorMessageConnection) (int, error) {
+	n, _, err := total(ctx, obj.Connection)
+	return n, err
 }
 
 // Policy is the resolver for the policy field.
@@ -382,6 +584,16 @@ func (r *queryResolver) Projects(ctx context.Context, first *int, after *string,
 	return projectConnection(r.Directory.Projects(ctx, page.Args{First: first, After: after, Last: last, Before: before}))
 }
 
+// AlertSources is the resolver for the alertSources field.
+func (r *queryResolver) AlertSources(ctx context.Context, first *int, after *string, last *int, before *string) (*model.AlertSourceConnection, error) {
+	return sourceConnection(r.Alerts.Sources(ctx, page.Args{First: first, After: after, Last: last, Before: before}))
+}
+
+// OperatorMessages is the resolver for the operatorMessages field.
+func (r *queryResolver) OperatorMessages(ctx context.Context, status *alert.MessageStatus, first *int, after *string, last *int, before *string) (*model.OperatorMessageConnection, error) {
+	return messageConnection(r.Alerts.Messages(ctx, status, page.Args{First: first, After: after, Last: last, Before: before}))
+}
+
 // AuditEvents is the resolver for the auditEvents field.
 func (r *queryResolver) AuditEvents(ctx context.Context, filter *audit.Filter, first *int, after *string, last *int, before *string) (*model.AuditEventConnection, error) {
 	return eventConnection(r.Trail.Find(ctx, filter, page.Args{First: first, After: after, Last: last, Before: before}))
@@ -390,6 +602,19 @@ func (r *queryResolver) AuditEvents(ctx context.Context, filter *audit.Filter, f
 // ServerInfo is the resolver for the serverInfo field.
 func (r *queryResolver) ServerInfo(ctx context.Context) (*model.ServerInfo, error) {
 	return &model.ServerInfo{Version: r.Version, Now: r.Clock(), KeyPattern: secret.Pattern()}, nil
+}
+
+// OldKey is the resolver for the oldKey field.
+func (r *rotationResolver) OldKey(ctx context.Context, obj *keys.Rotation) (*keys.View, error) {
+	return r.Keys.Key(ctx, obj.OldKeyID)
+}
+
+// NewKey is the resolver for the newKey field.
+func (r *rotationResolver) NewKey(ctx context.Context, obj *keys.Rotation) (*keys.View, error) {
+	if obj.NewKeyID == nil {
+		return nil, nil
+	}
+	return r.Keys.Key(ctx, *obj.NewKeyID)
 }
 
 // Organization is the resolver for the organization field.
@@ -417,12 +642,25 @@ func (r *userConnectionResolver) TotalCount(ctx context.Context, obj *model.User
 // Actor returns generated.ActorResolver implementation.
 func (r *Resolver) Actor() generated.ActorResolver { return &actorResolver{r} }
 
+// AlertJob returns generated.AlertJobResolver implementation.
+func (r *Resolver) AlertJob() generated.AlertJobResolver { return &alertJobResolver{r} }
+
+// AlertSourceConnection returns generated.AlertSourceConnectionResolver implementation.
+func (r *Resolver) AlertSourceConnection() generated.AlertSourceConnectionResolver {
+	return &alertSourceConnectionResolver{r}
+}
+
 // ApiKey returns generated.ApiKeyResolver implementation.
 func (r *Resolver) ApiKey() generated.ApiKeyResolver { return &apiKeyResolver{r} }
 
 // ApiKeyConnection returns generated.ApiKeyConnectionResolver implementation.
 func (r *Resolver) ApiKeyConnection() generated.ApiKeyConnectionResolver {
 	return &apiKeyConnectionResolver{r}
+}
+
+// ApiKeyNotification returns generated.ApiKeyNotificationResolver implementation.
+func (r *Resolver) ApiKeyNotification() generated.ApiKeyNotificationResolver {
+	return &apiKeyNotificationResolver{r}
 }
 
 // AuditEvent returns generated.AuditEventResolver implementation.
@@ -438,6 +676,16 @@ func (r *Resolver) Environment() generated.EnvironmentResolver { return &environ
 
 // Mutation returns generated.MutationResolver implementation.
 func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }
+
+// OperatorMessage returns generated.OperatorMessageResolver implementation.
+func (r *Resolver) OperatorMessage() generated.OperatorMessageResolver {
+	return &operatorMessageResolver{r}
+}
+
+// OperatorMessageConnection returns generated.OperatorMessageConnectionResolver implementation.
+func (r *Resolver) OperatorMessageConnection() generated.OperatorMessageConnectionResolver {
+	return &operatorMessageConnectionResolver{r}
+}
 
 // Organization returns generated.OrganizationResolver implementation.
 func (r *Resolver) Organization() generated.OrganizationResolver { return &organizationResolver{r} }
@@ -456,6 +704,9 @@ func (r *Resolver) ProjectConnection() generated.ProjectConnectionResolver {
 // Query returns generated.QueryResolver implementation.
 func (r *Resolver) Query() generated.QueryResolver { return &queryResolver{r} }
 
+// Rotation returns generated.RotationResolver implementation.
+func (r *Resolver) Rotation() generated.RotationResolver { return &rotationResolver{r} }
+
 // User returns generated.UserResolver implementation.
 func (r *Resolver) User() generated.UserResolver { return &userResolver{r} }
 
@@ -465,18 +716,24 @@ func (r *Resolver) UserConnection() generated.UserConnectionResolver {
 }
 
 type (
-	actorResolver                struct{ *Resolver }
-	apiKeyResolver               struct{ *Resolver }
-	apiKeyConnectionResolver     struct{ *Resolver }
-	auditEventResolver           struct{ *Resolver }
-	auditEventConnectionResolver struct{ *Resolver }
-	environmentResolver          struct{ *Resolver }
-	mutationResolver             struct{ *Resolver }
-	organizationResolver         struct{ *Resolver }
-	policySourceResolver         struct{ *Resolver }
-	projectResolver              struct{ *Resolver }
-	projectConnectionResolver    struct{ *Resolver }
-	queryResolver                struct{ *Resolver }
-	userResolver                 struct{ *Resolver }
-	userConnectionResolver       struct{ *Resolver }
+	actorResolver                     struct{ *Resolver }
+	alertJobResolver                  struct{ *Resolver }
+	alertSourceConnectionResolver     struct{ *Resolver }
+	apiKeyResolver                    struct{ *Resolver }
+	apiKeyConnectionResolver          struct{ *Resolver }
+	apiKeyNotificationResolver        struct{ *Resolver }
+	auditEventResolver                struct{ *Resolver }
+	auditEventConnectionResolver      struct{ *Resolver }
+	environmentResolver               struct{ *Resolver }
+	mutationResolver                  struct{ *Resolver }
+	operatorMessageResolver           struct{ *Resolver }
+	operatorMessageConnectionResolver struct{ *Resolver }
+	organizationResolver              struct{ *Resolver }
+	policySourceResolver              struct{ *Resolver }
+	projectResolver                   struct{ *Resolver }
+	projectConnectionResolver         struct{ *Resolver }
+	queryResolver                     struct{ *Resolver }
+	rotationResolver                  struct{ *Resolver }
+	userResolver                      struct{ *Resolver }
+	userConnectionResolver            struct{ *Resolver }
 )

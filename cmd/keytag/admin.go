@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keytag/keytag/internal/directory"
-	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/secret"
 )
 
@@ -78,14 +76,9 @@ func (p *program) handOver(ctx context.Context, make func(*directory.Directory, 
 
 // directory opens the database that the configuration names, brought to this version.
 func (p *program) directory(ctx context.Context) (*directory.Directory, func() error, error) {
-	s, err := p.open(ctx)
+	c, err := p.start(ctx, true)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := s.Migrate(ctx); err != nil {
-		s.Close()
-		return nil, nil, fmt.Errorf("migrate: %w", err)
-	}
-	authority := keys.New(s, time.Now, p.log)
-	return directory.New(s, authority, time.Now), s.Close, nil
+	return c.directory, c.store.Close, nil
 }

@@ -67,7 +67,7 @@ func (p *program) root() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
-	root.AddCommand(p.serveCommand(), p.migrateCommand(), p.initCommand(), p.adminCommand(), p.versionCommand())
+	root.AddCommand(p.serveCommand(), p.workCommand(), p.migrateCommand(), p.initCommand(), p.adminCommand(), p.versionCommand())
 	return root
 }
 

@@ -22,62 +22,52 @@ import (
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/server"
-	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/web"
 )
 
 func (p *program) serveCommand() *cobra.Command {
-	var migrate, printKey bool
+	var migrate, printKey, work bool
 	c := p.configured("serve", "Serve GraphQL over HTTP", func(ctx context.Context) error {
-		return p.serve(ctx, migrate, printKey)
+		return p.serve(ctx, migrate, printKey, work)
 	})
+	c.Flags().BoolVar(&work, "worker", true, "do what is due too: alerts, reminders, rotations, webhooks")
 	c.Flags().BoolVar(&migrate, "migrate", true, "apply pending migrations first")
 	c.Flags().BoolVar(&printKey, "print-key", false, "print the first administrator's key, on the first start, also when standard output is not a terminal")
 	return c
 }
 
-func (p *program) serve(ctx context.Context, migrate, printKey bool) error {
-	s, err := p.open(ctx)
+func (p *program) serve(ctx context.Context, migrate, printKey, work bool) error {
+	core, err := p.start(ctx, migrate)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	if migrate {
-		if err := s.Migrate(ctx); err != nil {
-			return fmt.Errorf("migrate: %w", err)
-		}
-	}
-	switch pending, err := s.Pending(ctx); {
-	case err != nil:
-		return err
-	case pending > 0:
-		return fmt.Errorf("%d migrations are pending: run `keytag migrate up`, or serve without --migrate=false", pending)
-	}
+	defer core.store.Close()
 	listener, err := net.Listen("tcp", p.config.Listen)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	authority := keys.New(s, time.Now, p.log)
-	d := directory.New(s, authority, time.Now)
-	if err := p.firstStart(ctx, d, p.baseURL(listener.Addr()), printKey || isTerminal(p.stdout)); err != nil {
+	if err := p.firstStart(ctx, core.directory, p.baseURL(listener.Addr()), printKey || isTerminal(p.stdout)); err != nil {
 		return err
 	}
 	p.log.Info("listening", "address", listener.Addr().String(), "version", programVersion())
-	if err := authority.Start(ctx); err != nil {
+	if err := core.keys.Start(ctx); err != nil {
 		return fmt.Errorf("make up for downtime: %w", err)
 	}
 	background, stop := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	defer stop()
-	tasks.Go(func() { p.keepTime(background, authority) })
-	return p.server(s, authority, d).Run(ctx, listener)
+	tasks.Go(func() { p.keepTime(background, core.keys) })
+	if work {
+		tasks.Go(func() { core.worker(p.log).Run(background) })
+	}
+	return p.server(core).Run(ctx, listener)
 }
 
 // server wires the doors to the store.
-func (p *program) server(s *store.Store, authority *keys.Authority, d *directory.Directory) *server.Server {
-	authenticator := &auth.Authenticator{Keys: authority, Log: p.log}
+func (p *program) server(c *core) *server.Server {
+	authenticator := &auth.Authenticator{Keys: c.keys, Log: p.log}
 	var playground http.Handler
 	if p.config.Playground {
 		playground = web.Playground()
@@ -85,12 +75,12 @@ func (p *program) server(s *store.Store, authority *keys.Authority, d *directory
 	return server.New(server.Options{
 		Logger: p.log,
 		GraphQL: graph.NewHandler(
-			&graph.Resolver{Keys: authority, Directory: d, Trail: &audit.Trail{Store: s, Clock: time.Now}, Clock: time.Now, Version: programVersion()},
+			&graph.Resolver{Keys: c.keys, Directory: c.directory, Alerts: c.alerts, Trail: &audit.Trail{Store: c.store, Clock: time.Now}, Clock: time.Now, Version: programVersion()},
 			graph.Options{Authenticate: authenticator.Authenticate, Introspection: p.config.Introspection, Log: p.log},
 		),
 		Playground: playground,
 		Ready: func(ctx context.Context) (string, error) {
-			pending, err := s.Pending(ctx)
+			pending, err := c.store.Pending(ctx)
 			switch {
 			case err != nil:
 				return "database unreachable", err

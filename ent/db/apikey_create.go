@@ -13,6 +13,7 @@ import (
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/environment"
 	"github.com/keytag/keytag/ent/db/keyfamily"
+	"github.com/keytag/keytag/ent/db/notification"
 	"github.com/keytag/keytag/ent/db/organization"
 	"github.com/keytag/keytag/ent/db/project"
 	"github.com/keytag/keytag/ent/db/user"
@@ -144,6 +145,20 @@ func (_c *APIKeyCreate) SetReplacedByID(v string) *APIKeyCreate {
 func (_c *APIKeyCreate) SetNillableReplacedByID(v *string) *APIKeyCreate {
 	if v != nil {
 		_c.SetReplacedByID(*v)
+	}
+	return _c
+}
+
+// SetPendingSince sets the "pending_since" field.
+func (_c *APIKeyCreate) SetPendingSince(v time.Time) *APIKeyCreate {
+	_c.mutation.SetPendingSince(v)
+	return _c
+}
+
+// SetNillablePendingSince sets the "pending_since" field if the given value is not nil.
+func (_c *APIKeyCreate) SetNillablePendingSince(v *time.Time) *APIKeyCreate {
+	if v != nil {
+		_c.SetPendingSince(*v)
 	}
 	return _c
 }
@@ -328,6 +343,34 @@ func (_c *APIKeyCreate) SetNillableRemovedAt(v *time.Time) *APIKeyCreate {
 	return _c
 }
 
+// SetNextRotationAt sets the "next_rotation_at" field.
+func (_c *APIKeyCreate) SetNextRotationAt(v time.Time) *APIKeyCreate {
+	_c.mutation.SetNextRotationAt(v)
+	return _c
+}
+
+// SetNillableNextRotationAt sets the "next_rotation_at" field if the given value is not nil.
+func (_c *APIKeyCreate) SetNillableNextRotationAt(v *time.Time) *APIKeyCreate {
+	if v != nil {
+		_c.SetNextRotationAt(*v)
+	}
+	return _c
+}
+
+// SetLookAt sets the "look_at" field.
+func (_c *APIKeyCreate) SetLookAt(v time.Time) *APIKeyCreate {
+	_c.mutation.SetLookAt(v)
+	return _c
+}
+
+// SetNillableLookAt sets the "look_at" field if the given value is not nil.
+func (_c *APIKeyCreate) SetNillableLookAt(v *time.Time) *APIKeyCreate {
+	if v != nil {
+		_c.SetLookAt(*v)
+	}
+	return _c
+}
+
 // SetEffectiveExpiresAt sets the "effective_expires_at" field.
 func (_c *APIKeyCreate) SetEffectiveExpiresAt(v time.Time) *APIKeyCreate {
 	_c.mutation.SetEffectiveExpiresAt(v)
@@ -474,6 +517,25 @@ func (_c *APIKeyCreate) AddPredecessors(v ...*APIKey) *APIKeyCreate {
 	return _c.AddPredecessorIDs(ids...)
 }
 
+// SetNotificationID sets the "notification" edge to the Notification entity by ID.
+func (_c *APIKeyCreate) SetNotificationID(id string) *APIKeyCreate {
+	_c.mutation.SetNotificationID(id)
+	return _c
+}
+
+// SetNillableNotificationID sets the "notification" edge to the Notification entity by ID if the given value is not nil.
+func (_c *APIKeyCreate) SetNillableNotificationID(id *string) *APIKeyCreate {
+	if id != nil {
+		_c = _c.SetNotificationID(*id)
+	}
+	return _c
+}
+
+// SetNotification sets the "notification" edge to the Notification entity.
+func (_c *APIKeyCreate) SetNotification(v *Notification) *APIKeyCreate {
+	return _c.SetNotificationID(v.ID)
+}
+
 // Mutation returns the APIKeyMutation object of the builder.
 func (_c *APIKeyCreate) Mutation() *APIKeyMutation {
 	return _c.mutation
@@ -514,6 +576,13 @@ func (_c *APIKeyCreate) defaults() error {
 	if _, ok := _c.mutation.SuspendedByAdmin(); !ok {
 		v := apikey.DefaultSuspendedByAdmin
 		_c.mutation.SetSuspendedByAdmin(v)
+	}
+	if _, ok := _c.mutation.LookAt(); !ok {
+		if apikey.DefaultLookAt == nil {
+			return fmt.Errorf("db: uninitialized apikey.DefaultLookAt (forgotten import db/runtime?)")
+		}
+		v := apikey.DefaultLookAt()
+		_c.mutation.SetLookAt(v)
 	}
 	return nil
 }
@@ -682,6 +751,10 @@ func (_c *APIKeyCreate) createSpec() (*APIKey, *sqlgraph.CreateSpec) {
 		_spec.SetField(apikey.FieldGeneration, field.TypeInt, value)
 		_node.Generation = value
 	}
+	if value, ok := _c.mutation.PendingSince(); ok {
+		_spec.SetField(apikey.FieldPendingSince, field.TypeTime, value)
+		_node.PendingSince = &value
+	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(apikey.FieldCreatedAt, field.TypeTime, value)
 		_node.CreatedAt = value
@@ -737,6 +810,14 @@ func (_c *APIKeyCreate) createSpec() (*APIKey, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.RemovedAt(); ok {
 		_spec.SetField(apikey.FieldRemovedAt, field.TypeTime, value)
 		_node.RemovedAt = &value
+	}
+	if value, ok := _c.mutation.NextRotationAt(); ok {
+		_spec.SetField(apikey.FieldNextRotationAt, field.TypeTime, value)
+		_node.NextRotationAt = &value
+	}
+	if value, ok := _c.mutation.LookAt(); ok {
+		_spec.SetField(apikey.FieldLookAt, field.TypeTime, value)
+		_node.LookAt = &value
 	}
 	if value, ok := _c.mutation.EffectiveExpiresAt(); ok {
 		_spec.SetField(apikey.FieldEffectiveExpiresAt, field.TypeTime, value)
@@ -919,6 +1000,22 @@ func (_c *APIKeyCreate) createSpec() (*APIKey, *sqlgraph.CreateSpec) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(apikey.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.NotificationIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: false,
+			Table:   apikey.NotificationTable,
+			Columns: []string{apikey.NotificationColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(notification.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {

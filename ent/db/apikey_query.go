@@ -17,6 +17,7 @@ import (
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/environment"
 	"github.com/keytag/keytag/ent/db/keyfamily"
+	"github.com/keytag/keytag/ent/db/notification"
 	"github.com/keytag/keytag/ent/db/organization"
 	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/ent/db/project"
@@ -40,6 +41,7 @@ type APIKeyQuery struct {
 	withSuccessors   *APIKeyQuery
 	withReplacedBy   *APIKeyQuery
 	withPredecessors *APIKeyQuery
+	withNotification *NotificationQuery
 	modifiers        []func(*sql.Selector)
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
@@ -297,6 +299,28 @@ func (_q *APIKeyQuery) QueryPredecessors() *APIKeyQuery {
 	return query
 }
 
+// QueryNotification chains the current query on the "notification" edge.
+func (_q *APIKeyQuery) QueryNotification() *NotificationQuery {
+	query := (&NotificationClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(apikey.Table, apikey.FieldID, selector),
+			sqlgraph.To(notification.Table, notification.FieldID),
+			sqlgraph.Edge(sqlgraph.O2O, false, apikey.NotificationTable, apikey.NotificationColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
 // First returns the first APIKey entity from the query.
 // Returns a *NotFoundError when no APIKey was found.
 func (_q *APIKeyQuery) First(ctx context.Context) (*APIKey, error) {
@@ -499,6 +523,7 @@ func (_q *APIKeyQuery) Clone() *APIKeyQuery {
 		withSuccessors:   _q.withSuccessors.Clone(),
 		withReplacedBy:   _q.withReplacedBy.Clone(),
 		withPredecessors: _q.withPredecessors.Clone(),
+		withNotification: _q.withNotification.Clone(),
 		// clone intermediate query.
 		sql:       _q.sql.Clone(),
 		path:      _q.path,
@@ -616,6 +641,17 @@ func (_q *APIKeyQuery) WithPredecessors(opts ...func(*APIKeyQuery)) *APIKeyQuery
 	return _q
 }
 
+// WithNotification tells the query-builder to eager-load the nodes that are connected to
+// the "notification" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *APIKeyQuery) WithNotification(opts ...func(*NotificationQuery)) *APIKeyQuery {
+	query := (&NotificationClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withNotification = query
+	return _q
+}
+
 // GroupBy is used to group vertices by one or more fields/columns.
 // It is often used with aggregate functions, like: count, max, mean, min, sum.
 //
@@ -700,7 +736,7 @@ func (_q *APIKeyQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*APIKe
 	var (
 		nodes       = []*APIKey{}
 		_spec       = _q.querySpec()
-		loadedTypes = [10]bool{
+		loadedTypes = [11]bool{
 			_q.withOrganization != nil,
 			_q.withProject != nil,
 			_q.withEnvironment != nil,
@@ -711,6 +747,7 @@ func (_q *APIKeyQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*APIKe
 			_q.withSuccessors != nil,
 			_q.withReplacedBy != nil,
 			_q.withPredecessors != nil,
+			_q.withNotification != nil,
 		}
 	)
 	_spec.ScanValues = func(columns []string) ([]any, error) {
@@ -793,6 +830,12 @@ func (_q *APIKeyQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*APIKe
 		if err := _q.loadPredecessors(ctx, query, nodes,
 			func(n *APIKey) { n.Edges.Predecessors = []*APIKey{} },
 			func(n *APIKey, e *APIKey) { n.Edges.Predecessors = append(n.Edges.Predecessors, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withNotification; query != nil {
+		if err := _q.loadNotification(ctx, query, nodes, nil,
+			func(n *APIKey, e *Notification) { n.Edges.Notification = e }); err != nil {
 			return nil, err
 		}
 	}
@@ -1104,6 +1147,33 @@ func (_q *APIKeyQuery) loadPredecessors(ctx context.Context, query *APIKeyQuery,
 		node, ok := nodeids[*fk]
 		if !ok {
 			return fmt.Errorf(`unexpected referenced foreign-key "replaced_by_id" returned %v for node %v`, *fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *APIKeyQuery) loadNotification(ctx context.Context, query *NotificationQuery, nodes []*APIKey, init func(*APIKey), assign func(*APIKey, *Notification)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*APIKey)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(notification.FieldKeyID)
+	}
+	query.Where(predicate.Notification(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(apikey.NotificationColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.KeyID
+		node, ok := nodeids[fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "key_id" returned %v for node %v`, fk, n.ID)
 		}
 		assign(node, n)
 	}

@@ -13,6 +13,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqljson"
 	"entgo.io/ent/schema/field"
 	"github.com/keytag/keytag/ent/db/apikey"
+	"github.com/keytag/keytag/ent/db/notification"
 	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/internal/lifecycle"
 )
@@ -106,6 +107,26 @@ func (_u *APIKeyUpdate) SetNillableReplacedByID(v *string) *APIKeyUpdate {
 // ClearReplacedByID clears the value of the "replaced_by_id" field.
 func (_u *APIKeyUpdate) ClearReplacedByID() *APIKeyUpdate {
 	_u.mutation.ClearReplacedByID()
+	return _u
+}
+
+// SetPendingSince sets the "pending_since" field.
+func (_u *APIKeyUpdate) SetPendingSince(v time.Time) *APIKeyUpdate {
+	_u.mutation.SetPendingSince(v)
+	return _u
+}
+
+// SetNillablePendingSince sets the "pending_since" field if the given value is not nil.
+func (_u *APIKeyUpdate) SetNillablePendingSince(v *time.Time) *APIKeyUpdate {
+	if v != nil {
+		_u.SetPendingSince(*v)
+	}
+	return _u
+}
+
+// ClearPendingSince clears the value of the "pending_since" field.
+func (_u *APIKeyUpdate) ClearPendingSince() *APIKeyUpdate {
+	_u.mutation.ClearPendingSince()
 	return _u
 }
 
@@ -357,6 +378,46 @@ func (_u *APIKeyUpdate) ClearRemovedAt() *APIKeyUpdate {
 	return _u
 }
 
+// SetNextRotationAt sets the "next_rotation_at" field.
+func (_u *APIKeyUpdate) SetNextRotationAt(v time.Time) *APIKeyUpdate {
+	_u.mutation.SetNextRotationAt(v)
+	return _u
+}
+
+// SetNillableNextRotationAt sets the "next_rotation_at" field if the given value is not nil.
+func (_u *APIKeyUpdate) SetNillableNextRotationAt(v *time.Time) *APIKeyUpdate {
+	if v != nil {
+		_u.SetNextRotationAt(*v)
+	}
+	return _u
+}
+
+// ClearNextRotationAt clears the value of the "next_rotation_at" field.
+func (_u *APIKeyUpdate) ClearNextRotationAt() *APIKeyUpdate {
+	_u.mutation.ClearNextRotationAt()
+	return _u
+}
+
+// SetLookAt sets the "look_at" field.
+func (_u *APIKeyUpdate) SetLookAt(v time.Time) *APIKeyUpdate {
+	_u.mutation.SetLookAt(v)
+	return _u
+}
+
+// SetNillableLookAt sets the "look_at" field if the given value is not nil.
+func (_u *APIKeyUpdate) SetNillableLookAt(v *time.Time) *APIKeyUpdate {
+	if v != nil {
+		_u.SetLookAt(*v)
+	}
+	return _u
+}
+
+// ClearLookAt clears the value of the "look_at" field.
+func (_u *APIKeyUpdate) ClearLookAt() *APIKeyUpdate {
+	_u.mutation.ClearLookAt()
+	return _u
+}
+
 // SetRevocationReason sets the "revocation_reason" field.
 func (_u *APIKeyUpdate) SetRevocationReason(v lifecycle.RevocationReason) *APIKeyUpdate {
 	_u.mutation.SetRevocationReason(v)
@@ -472,6 +533,25 @@ func (_u *APIKeyUpdate) AddPredecessors(v ...*APIKey) *APIKeyUpdate {
 	return _u.AddPredecessorIDs(ids...)
 }
 
+// SetNotificationID sets the "notification" edge to the Notification entity by ID.
+func (_u *APIKeyUpdate) SetNotificationID(id string) *APIKeyUpdate {
+	_u.mutation.SetNotificationID(id)
+	return _u
+}
+
+// SetNillableNotificationID sets the "notification" edge to the Notification entity by ID if the given value is not nil.
+func (_u *APIKeyUpdate) SetNillableNotificationID(id *string) *APIKeyUpdate {
+	if id != nil {
+		_u = _u.SetNotificationID(*id)
+	}
+	return _u
+}
+
+// SetNotification sets the "notification" edge to the Notification entity.
+func (_u *APIKeyUpdate) SetNotification(v *Notification) *APIKeyUpdate {
+	return _u.SetNotificationID(v.ID)
+}
+
 // Mutation returns the APIKeyMutation object of the builder.
 func (_u *APIKeyUpdate) Mutation() *APIKeyMutation {
 	return _u.mutation
@@ -523,6 +603,12 @@ func (_u *APIKeyUpdate) RemovePredecessors(v ...*APIKey) *APIKeyUpdate {
 		ids[i] = v[i].ID
 	}
 	return _u.RemovePredecessorIDs(ids...)
+}
+
+// ClearNotification clears the "notification" edge to the Notification entity.
+func (_u *APIKeyUpdate) ClearNotification() *APIKeyUpdate {
+	_u.mutation.ClearNotification()
+	return _u
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
@@ -622,6 +708,12 @@ func (_u *APIKeyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Digest(); ok {
 		_spec.SetField(apikey.FieldDigest, field.TypeBytes, value)
 	}
+	if value, ok := _u.mutation.PendingSince(); ok {
+		_spec.SetField(apikey.FieldPendingSince, field.TypeTime, value)
+	}
+	if _u.mutation.PendingSinceCleared() {
+		_spec.ClearField(apikey.FieldPendingSince, field.TypeTime)
+	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(apikey.FieldUpdatedAt, field.TypeTime, value)
 	}
@@ -693,6 +785,18 @@ func (_u *APIKeyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.RemovedAtCleared() {
 		_spec.ClearField(apikey.FieldRemovedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.NextRotationAt(); ok {
+		_spec.SetField(apikey.FieldNextRotationAt, field.TypeTime, value)
+	}
+	if _u.mutation.NextRotationAtCleared() {
+		_spec.ClearField(apikey.FieldNextRotationAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.LookAt(); ok {
+		_spec.SetField(apikey.FieldLookAt, field.TypeTime, value)
+	}
+	if _u.mutation.LookAtCleared() {
+		_spec.ClearField(apikey.FieldLookAt, field.TypeTime)
 	}
 	if _u.mutation.EffectiveExpiresAtCleared() {
 		_spec.ClearField(apikey.FieldEffectiveExpiresAt, field.TypeTime)
@@ -840,6 +944,35 @@ func (_u *APIKeyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
+	if _u.mutation.NotificationCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: false,
+			Table:   apikey.NotificationTable,
+			Columns: []string{apikey.NotificationColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(notification.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.NotificationIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: false,
+			Table:   apikey.NotificationTable,
+			Columns: []string{apikey.NotificationColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(notification.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -937,6 +1070,26 @@ func (_u *APIKeyUpdateOne) SetNillableReplacedByID(v *string) *APIKeyUpdateOne {
 // ClearReplacedByID clears the value of the "replaced_by_id" field.
 func (_u *APIKeyUpdateOne) ClearReplacedByID() *APIKeyUpdateOne {
 	_u.mutation.ClearReplacedByID()
+	return _u
+}
+
+// SetPendingSince sets the "pending_since" field.
+func (_u *APIKeyUpdateOne) SetPendingSince(v time.Time) *APIKeyUpdateOne {
+	_u.mutation.SetPendingSince(v)
+	return _u
+}
+
+// SetNillablePendingSince sets the "pending_since" field if the given value is not nil.
+func (_u *APIKeyUpdateOne) SetNillablePendingSince(v *time.Time) *APIKeyUpdateOne {
+	if v != nil {
+		_u.SetPendingSince(*v)
+	}
+	return _u
+}
+
+// ClearPendingSince clears the value of the "pending_since" field.
+func (_u *APIKeyUpdateOne) ClearPendingSince() *APIKeyUpdateOne {
+	_u.mutation.ClearPendingSince()
 	return _u
 }
 
@@ -1188,6 +1341,46 @@ func (_u *APIKeyUpdateOne) ClearRemovedAt() *APIKeyUpdateOne {
 	return _u
 }
 
+// SetNextRotationAt sets the "next_rotation_at" field.
+func (_u *APIKeyUpdateOne) SetNextRotationAt(v time.Time) *APIKeyUpdateOne {
+	_u.mutation.SetNextRotationAt(v)
+	return _u
+}
+
+// SetNillableNextRotationAt sets the "next_rotation_at" field if the given value is not nil.
+func (_u *APIKeyUpdateOne) SetNillableNextRotationAt(v *time.Time) *APIKeyUpdateOne {
+	if v != nil {
+		_u.SetNextRotationAt(*v)
+	}
+	return _u
+}
+
+// ClearNextRotationAt clears the value of the "next_rotation_at" field.
+func (_u *APIKeyUpdateOne) ClearNextRotationAt() *APIKeyUpdateOne {
+	_u.mutation.ClearNextRotationAt()
+	return _u
+}
+
+// SetLookAt sets the "look_at" field.
+func (_u *APIKeyUpdateOne) SetLookAt(v time.Time) *APIKeyUpdateOne {
+	_u.mutation.SetLookAt(v)
+	return _u
+}
+
+// SetNillableLookAt sets the "look_at" field if the given value is not nil.
+func (_u *APIKeyUpdateOne) SetNillableLookAt(v *time.Time) *APIKeyUpdateOne {
+	if v != nil {
+		_u.SetLookAt(*v)
+	}
+	return _u
+}
+
+// ClearLookAt clears the value of the "look_at" field.
+func (_u *APIKeyUpdateOne) ClearLookAt() *APIKeyUpdateOne {
+	_u.mutation.ClearLookAt()
+	return _u
+}
+
 // SetRevocationReason sets the "revocation_reason" field.
 func (_u *APIKeyUpdateOne) SetRevocationReason(v lifecycle.RevocationReason) *APIKeyUpdateOne {
 	_u.mutation.SetRevocationReason(v)
@@ -1303,6 +1496,25 @@ func (_u *APIKeyUpdateOne) AddPredecessors(v ...*APIKey) *APIKeyUpdateOne {
 	return _u.AddPredecessorIDs(ids...)
 }
 
+// SetNotificationID sets the "notification" edge to the Notification entity by ID.
+func (_u *APIKeyUpdateOne) SetNotificationID(id string) *APIKeyUpdateOne {
+	_u.mutation.SetNotificationID(id)
+	return _u
+}
+
+// SetNillableNotificationID sets the "notification" edge to the Notification entity by ID if the given value is not nil.
+func (_u *APIKeyUpdateOne) SetNillableNotificationID(id *string) *APIKeyUpdateOne {
+	if id != nil {
+		_u = _u.SetNotificationID(*id)
+	}
+	return _u
+}
+
+// SetNotification sets the "notification" edge to the Notification entity.
+func (_u *APIKeyUpdateOne) SetNotification(v *Notification) *APIKeyUpdateOne {
+	return _u.SetNotificationID(v.ID)
+}
+
 // Mutation returns the APIKeyMutation object of the builder.
 func (_u *APIKeyUpdateOne) Mutation() *APIKeyMutation {
 	return _u.mutation
@@ -1354,6 +1566,12 @@ func (_u *APIKeyUpdateOne) RemovePredecessors(v ...*APIKey) *APIKeyUpdateOne {
 		ids[i] = v[i].ID
 	}
 	return _u.RemovePredecessorIDs(ids...)
+}
+
+// ClearNotification clears the "notification" edge to the Notification entity.
+func (_u *APIKeyUpdateOne) ClearNotification() *APIKeyUpdateOne {
+	_u.mutation.ClearNotification()
+	return _u
 }
 
 // Where appends a list predicates to the APIKeyUpdate builder.
@@ -1483,6 +1701,12 @@ func (_u *APIKeyUpdateOne) sqlSave(ctx context.Context) (_node *APIKey, err erro
 	if value, ok := _u.mutation.Digest(); ok {
 		_spec.SetField(apikey.FieldDigest, field.TypeBytes, value)
 	}
+	if value, ok := _u.mutation.PendingSince(); ok {
+		_spec.SetField(apikey.FieldPendingSince, field.TypeTime, value)
+	}
+	if _u.mutation.PendingSinceCleared() {
+		_spec.ClearField(apikey.FieldPendingSince, field.TypeTime)
+	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(apikey.FieldUpdatedAt, field.TypeTime, value)
 	}
@@ -1554,6 +1778,18 @@ func (_u *APIKeyUpdateOne) sqlSave(ctx context.Context) (_node *APIKey, err erro
 	}
 	if _u.mutation.RemovedAtCleared() {
 		_spec.ClearField(apikey.FieldRemovedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.NextRotationAt(); ok {
+		_spec.SetField(apikey.FieldNextRotationAt, field.TypeTime, value)
+	}
+	if _u.mutation.NextRotationAtCleared() {
+		_spec.ClearField(apikey.FieldNextRotationAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.LookAt(); ok {
+		_spec.SetField(apikey.FieldLookAt, field.TypeTime, value)
+	}
+	if _u.mutation.LookAtCleared() {
+		_spec.ClearField(apikey.FieldLookAt, field.TypeTime)
 	}
 	if _u.mutation.EffectiveExpiresAtCleared() {
 		_spec.ClearField(apikey.FieldEffectiveExpiresAt, field.TypeTime)
@@ -1694,6 +1930,35 @@ func (_u *APIKeyUpdateOne) sqlSave(ctx context.Context) (_node *APIKey, err erro
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(apikey.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.NotificationCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: false,
+			Table:   apikey.NotificationTable,
+			Columns: []string{apikey.NotificationColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(notification.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.NotificationIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: false,
+			Table:   apikey.NotificationTable,
+			Columns: []string{apikey.NotificationColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(notification.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {

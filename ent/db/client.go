@@ -15,16 +15,23 @@ import (
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"github.com/keytag/keytag/ent/db/alertsource"
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/auditevent"
 	"github.com/keytag/keytag/ent/db/environment"
 	"github.com/keytag/keytag/ent/db/heartbeat"
 	"github.com/keytag/keytag/ent/db/idempotentrequest"
+	dbjob "github.com/keytag/keytag/ent/db/job"
 	"github.com/keytag/keytag/ent/db/keyfamily"
 	"github.com/keytag/keytag/ent/db/keyscope"
+	"github.com/keytag/keytag/ent/db/notification"
+	"github.com/keytag/keytag/ent/db/operatormessage"
 	"github.com/keytag/keytag/ent/db/organization"
 	"github.com/keytag/keytag/ent/db/policysweep"
 	"github.com/keytag/keytag/ent/db/project"
+	"github.com/keytag/keytag/ent/db/reminder"
+	"github.com/keytag/keytag/ent/db/rotation"
+	"github.com/keytag/keytag/ent/db/rotationschedule"
 	"github.com/keytag/keytag/ent/db/user"
 
 	stdsql "database/sql"
@@ -37,6 +44,8 @@ type Client struct {
 	Schema *migrate.Schema
 	// APIKey is the client for interacting with the APIKey builders.
 	APIKey *APIKeyClient
+	// AlertSource is the client for interacting with the AlertSource builders.
+	AlertSource *AlertSourceClient
 	// AuditEvent is the client for interacting with the AuditEvent builders.
 	AuditEvent *AuditEventClient
 	// Environment is the client for interacting with the Environment builders.
@@ -45,16 +54,28 @@ type Client struct {
 	Heartbeat *HeartbeatClient
 	// IdempotentRequest is the client for interacting with the IdempotentRequest builders.
 	IdempotentRequest *IdempotentRequestClient
+	// Job is the client for interacting with the Job builders.
+	Job *JobClient
 	// KeyFamily is the client for interacting with the KeyFamily builders.
 	KeyFamily *KeyFamilyClient
 	// KeyScope is the client for interacting with the KeyScope builders.
 	KeyScope *KeyScopeClient
+	// Notification is the client for interacting with the Notification builders.
+	Notification *NotificationClient
+	// OperatorMessage is the client for interacting with the OperatorMessage builders.
+	OperatorMessage *OperatorMessageClient
 	// Organization is the client for interacting with the Organization builders.
 	Organization *OrganizationClient
 	// PolicySweep is the client for interacting with the PolicySweep builders.
 	PolicySweep *PolicySweepClient
 	// Project is the client for interacting with the Project builders.
 	Project *ProjectClient
+	// Reminder is the client for interacting with the Reminder builders.
+	Reminder *ReminderClient
+	// Rotation is the client for interacting with the Rotation builders.
+	Rotation *RotationClient
+	// RotationSchedule is the client for interacting with the RotationSchedule builders.
+	RotationSchedule *RotationScheduleClient
 	// User is the client for interacting with the User builders.
 	User *UserClient
 }
@@ -69,15 +90,22 @@ func NewClient(opts ...Option) *Client {
 func (c *Client) init() {
 	c.Schema = migrate.NewSchema(c.driver)
 	c.APIKey = NewAPIKeyClient(c.config)
+	c.AlertSource = NewAlertSourceClient(c.config)
 	c.AuditEvent = NewAuditEventClient(c.config)
 	c.Environment = NewEnvironmentClient(c.config)
 	c.Heartbeat = NewHeartbeatClient(c.config)
 	c.IdempotentRequest = NewIdempotentRequestClient(c.config)
+	c.Job = NewJobClient(c.config)
 	c.KeyFamily = NewKeyFamilyClient(c.config)
 	c.KeyScope = NewKeyScopeClient(c.config)
+	c.Notification = NewNotificationClient(c.config)
+	c.OperatorMessage = NewOperatorMessageClient(c.config)
 	c.Organization = NewOrganizationClient(c.config)
 	c.PolicySweep = NewPolicySweepClient(c.config)
 	c.Project = NewProjectClient(c.config)
+	c.Reminder = NewReminderClient(c.config)
+	c.Rotation = NewRotationClient(c.config)
+	c.RotationSchedule = NewRotationScheduleClient(c.config)
 	c.User = NewUserClient(c.config)
 }
 
@@ -172,15 +200,22 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		ctx:               ctx,
 		config:            cfg,
 		APIKey:            NewAPIKeyClient(cfg),
+		AlertSource:       NewAlertSourceClient(cfg),
 		AuditEvent:        NewAuditEventClient(cfg),
 		Environment:       NewEnvironmentClient(cfg),
 		Heartbeat:         NewHeartbeatClient(cfg),
 		IdempotentRequest: NewIdempotentRequestClient(cfg),
+		Job:               NewJobClient(cfg),
 		KeyFamily:         NewKeyFamilyClient(cfg),
 		KeyScope:          NewKeyScopeClient(cfg),
+		Notification:      NewNotificationClient(cfg),
+		OperatorMessage:   NewOperatorMessageClient(cfg),
 		Organization:      NewOrganizationClient(cfg),
 		PolicySweep:       NewPolicySweepClient(cfg),
 		Project:           NewProjectClient(cfg),
+		Reminder:          NewReminderClient(cfg),
+		Rotation:          NewRotationClient(cfg),
+		RotationSchedule:  NewRotationScheduleClient(cfg),
 		User:              NewUserClient(cfg),
 	}, nil
 }
@@ -202,15 +237,22 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		ctx:               ctx,
 		config:            cfg,
 		APIKey:            NewAPIKeyClient(cfg),
+		AlertSource:       NewAlertSourceClient(cfg),
 		AuditEvent:        NewAuditEventClient(cfg),
 		Environment:       NewEnvironmentClient(cfg),
 		Heartbeat:         NewHeartbeatClient(cfg),
 		IdempotentRequest: NewIdempotentRequestClient(cfg),
+		Job:               NewJobClient(cfg),
 		KeyFamily:         NewKeyFamilyClient(cfg),
 		KeyScope:          NewKeyScopeClient(cfg),
+		Notification:      NewNotificationClient(cfg),
+		OperatorMessage:   NewOperatorMessageClient(cfg),
 		Organization:      NewOrganizationClient(cfg),
 		PolicySweep:       NewPolicySweepClient(cfg),
 		Project:           NewProjectClient(cfg),
+		Reminder:          NewReminderClient(cfg),
+		Rotation:          NewRotationClient(cfg),
+		RotationSchedule:  NewRotationScheduleClient(cfg),
 		User:              NewUserClient(cfg),
 	}, nil
 }
@@ -241,8 +283,10 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.APIKey, c.AuditEvent, c.Environment, c.Heartbeat, c.IdempotentRequest,
-		c.KeyFamily, c.KeyScope, c.Organization, c.PolicySweep, c.Project, c.User,
+		c.APIKey, c.AlertSource, c.AuditEvent, c.Environment, c.Heartbeat,
+		c.IdempotentRequest, c.Job, c.KeyFamily, c.KeyScope, c.Notification,
+		c.OperatorMessage, c.Organization, c.PolicySweep, c.Project, c.Reminder,
+		c.Rotation, c.RotationSchedule, c.User,
 	} {
 		n.Use(hooks...)
 	}
@@ -252,8 +296,10 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.APIKey, c.AuditEvent, c.Environment, c.Heartbeat, c.IdempotentRequest,
-		c.KeyFamily, c.KeyScope, c.Organization, c.PolicySweep, c.Project, c.User,
+		c.APIKey, c.AlertSource, c.AuditEvent, c.Environment, c.Heartbeat,
+		c.IdempotentRequest, c.Job, c.KeyFamily, c.KeyScope, c.Notification,
+		c.OperatorMessage, c.Organization, c.PolicySweep, c.Project, c.Reminder,
+		c.Rotation, c.RotationSchedule, c.User,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -264,6 +310,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 	switch m := m.(type) {
 	case *APIKeyMutation:
 		return c.APIKey.mutate(ctx, m)
+	case *AlertSourceMutation:
+		return c.AlertSource.mutate(ctx, m)
 	case *AuditEventMutation:
 		return c.AuditEvent.mutate(ctx, m)
 	case *EnvironmentMutation:
@@ -272,16 +320,28 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Heartbeat.mutate(ctx, m)
 	case *IdempotentRequestMutation:
 		return c.IdempotentRequest.mutate(ctx, m)
+	case *JobMutation:
+		return c.Job.mutate(ctx, m)
 	case *KeyFamilyMutation:
 		return c.KeyFamily.mutate(ctx, m)
 	case *KeyScopeMutation:
 		return c.KeyScope.mutate(ctx, m)
+	case *NotificationMutation:
+		return c.Notification.mutate(ctx, m)
+	case *OperatorMessageMutation:
+		return c.OperatorMessage.mutate(ctx, m)
 	case *OrganizationMutation:
 		return c.Organization.mutate(ctx, m)
 	case *PolicySweepMutation:
 		return c.PolicySweep.mutate(ctx, m)
 	case *ProjectMutation:
 		return c.Project.mutate(ctx, m)
+	case *ReminderMutation:
+		return c.Reminder.mutate(ctx, m)
+	case *RotationMutation:
+		return c.Rotation.mutate(ctx, m)
+	case *RotationScheduleMutation:
+		return c.RotationSchedule.mutate(ctx, m)
 	case *UserMutation:
 		return c.User.mutate(ctx, m)
 	default:
@@ -557,6 +617,22 @@ func (c *APIKeyClient) QueryPredecessors(_m *APIKey) *APIKeyQuery {
 	return query
 }
 
+// QueryNotification queries the notification edge of a APIKey.
+func (c *APIKeyClient) QueryNotification(_m *APIKey) *NotificationQuery {
+	query := (&NotificationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(apikey.Table, apikey.FieldID, id),
+			sqlgraph.To(notification.Table, notification.FieldID),
+			sqlgraph.Edge(sqlgraph.O2O, false, apikey.NotificationTable, apikey.NotificationColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
 // Hooks returns the client hooks.
 func (c *APIKeyClient) Hooks() []Hook {
 	hooks := c.hooks.APIKey
@@ -580,6 +656,140 @@ func (c *APIKeyClient) mutate(ctx context.Context, m *APIKeyMutation) (Value, er
 		return (&APIKeyDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("db: unknown APIKey mutation op: %q", m.Op())
+	}
+}
+
+// AlertSourceClient is a client for the AlertSource schema.
+type AlertSourceClient struct {
+	config
+}
+
+// NewAlertSourceClient returns a client for the AlertSource from the given config.
+func NewAlertSourceClient(c config) *AlertSourceClient {
+	return &AlertSourceClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `alertsource.Hooks(f(g(h())))`.
+func (c *AlertSourceClient) Use(hooks ...Hook) {
+	c.hooks.AlertSource = append(c.hooks.AlertSource, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `alertsource.Intercept(f(g(h())))`.
+func (c *AlertSourceClient) Intercept(interceptors ...Interceptor) {
+	c.inters.AlertSource = append(c.inters.AlertSource, interceptors...)
+}
+
+// Create returns a builder for creating a AlertSource entity.
+func (c *AlertSourceClient) Create() *AlertSourceCreate {
+	mutation := newAlertSourceMutation(c.config, OpCreate)
+	return &AlertSourceCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of AlertSource entities.
+func (c *AlertSourceClient) CreateBulk(builders ...*AlertSourceCreate) *AlertSourceCreateBulk {
+	return &AlertSourceCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *AlertSourceClient) MapCreateBulk(slice any, setFunc func(*AlertSourceCreate, int)) *AlertSourceCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &AlertSourceCreateBulk{err: fmt.Errorf("calling to AlertSourceClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*AlertSourceCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &AlertSourceCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for AlertSource.
+func (c *AlertSourceClient) Update() *AlertSourceUpdate {
+	mutation := newAlertSourceMutation(c.config, OpUpdate)
+	return &AlertSourceUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *AlertSourceClient) UpdateOne(_m *AlertSource) *AlertSourceUpdateOne {
+	mutation := newAlertSourceMutation(c.config, OpUpdateOne, withAlertSource(_m))
+	return &AlertSourceUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *AlertSourceClient) UpdateOneID(id string) *AlertSourceUpdateOne {
+	mutation := newAlertSourceMutation(c.config, OpUpdateOne, withAlertSourceID(id))
+	return &AlertSourceUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for AlertSource.
+func (c *AlertSourceClient) Delete() *AlertSourceDelete {
+	mutation := newAlertSourceMutation(c.config, OpDelete)
+	return &AlertSourceDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *AlertSourceClient) DeleteOne(_m *AlertSource) *AlertSourceDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *AlertSourceClient) DeleteOneID(id string) *AlertSourceDeleteOne {
+	builder := c.Delete().Where(alertsource.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &AlertSourceDeleteOne{builder}
+}
+
+// Query returns a query builder for AlertSource.
+func (c *AlertSourceClient) Query() *AlertSourceQuery {
+	return &AlertSourceQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeAlertSource},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a AlertSource entity by its id.
+func (c *AlertSourceClient) Get(ctx context.Context, id string) (*AlertSource, error) {
+	return c.Query().Where(alertsource.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *AlertSourceClient) GetX(ctx context.Context, id string) *AlertSource {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *AlertSourceClient) Hooks() []Hook {
+	hooks := c.hooks.AlertSource
+	return append(hooks[:len(hooks):len(hooks)], alertsource.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *AlertSourceClient) Interceptors() []Interceptor {
+	return c.inters.AlertSource
+}
+
+func (c *AlertSourceClient) mutate(ctx context.Context, m *AlertSourceMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&AlertSourceCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&AlertSourceUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&AlertSourceUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&AlertSourceDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("db: unknown AlertSource mutation op: %q", m.Op())
 	}
 }
 
@@ -1151,6 +1361,172 @@ func (c *IdempotentRequestClient) mutate(ctx context.Context, m *IdempotentReque
 	}
 }
 
+// JobClient is a client for the Job schema.
+type JobClient struct {
+	config
+}
+
+// NewJobClient returns a client for the Job from the given config.
+func NewJobClient(c config) *JobClient {
+	return &JobClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `dbjob.Hooks(f(g(h())))`.
+func (c *JobClient) Use(hooks ...Hook) {
+	c.hooks.Job = append(c.hooks.Job, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `dbjob.Intercept(f(g(h())))`.
+func (c *JobClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Job = append(c.inters.Job, interceptors...)
+}
+
+// Create returns a builder for creating a Job entity.
+func (c *JobClient) Create() *JobCreate {
+	mutation := newJobMutation(c.config, OpCreate)
+	return &JobCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Job entities.
+func (c *JobClient) CreateBulk(builders ...*JobCreate) *JobCreateBulk {
+	return &JobCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *JobClient) MapCreateBulk(slice any, setFunc func(*JobCreate, int)) *JobCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &JobCreateBulk{err: fmt.Errorf("calling to JobClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*JobCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &JobCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Job.
+func (c *JobClient) Update() *JobUpdate {
+	mutation := newJobMutation(c.config, OpUpdate)
+	return &JobUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *JobClient) UpdateOne(_m *Job) *JobUpdateOne {
+	mutation := newJobMutation(c.config, OpUpdateOne, withJob(_m))
+	return &JobUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *JobClient) UpdateOneID(id string) *JobUpdateOne {
+	mutation := newJobMutation(c.config, OpUpdateOne, withJobID(id))
+	return &JobUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Job.
+func (c *JobClient) Delete() *JobDelete {
+	mutation := newJobMutation(c.config, OpDelete)
+	return &JobDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *JobClient) DeleteOne(_m *Job) *JobDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *JobClient) DeleteOneID(id string) *JobDeleteOne {
+	builder := c.Delete().Where(dbjob.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &JobDeleteOne{builder}
+}
+
+// Query returns a query builder for Job.
+func (c *JobClient) Query() *JobQuery {
+	return &JobQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeJob},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Job entity by its id.
+func (c *JobClient) Get(ctx context.Context, id string) (*Job, error) {
+	return c.Query().Where(dbjob.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *JobClient) GetX(ctx context.Context, id string) *Job {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryAPIKey queries the api_key edge of a Job.
+func (c *JobClient) QueryAPIKey(_m *Job) *APIKeyQuery {
+	query := (&APIKeyClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(dbjob.Table, dbjob.FieldID, id),
+			sqlgraph.To(apikey.Table, apikey.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, dbjob.APIKeyTable, dbjob.APIKeyColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryAlertSource queries the alert_source edge of a Job.
+func (c *JobClient) QueryAlertSource(_m *Job) *AlertSourceQuery {
+	query := (&AlertSourceClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(dbjob.Table, dbjob.FieldID, id),
+			sqlgraph.To(alertsource.Table, alertsource.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, dbjob.AlertSourceTable, dbjob.AlertSourceColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *JobClient) Hooks() []Hook {
+	hooks := c.hooks.Job
+	return append(hooks[:len(hooks):len(hooks)], dbjob.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *JobClient) Interceptors() []Interceptor {
+	return c.inters.Job
+}
+
+func (c *JobClient) mutate(ctx context.Context, m *JobMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&JobCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&JobUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&JobUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&JobDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("db: unknown Job mutation op: %q", m.Op())
+	}
+}
+
 // KeyFamilyClient is a client for the KeyFamily schema.
 type KeyFamilyClient struct {
 	config
@@ -1432,6 +1808,338 @@ func (c *KeyScopeClient) mutate(ctx context.Context, m *KeyScopeMutation) (Value
 		return (&KeyScopeDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("db: unknown KeyScope mutation op: %q", m.Op())
+	}
+}
+
+// NotificationClient is a client for the Notification schema.
+type NotificationClient struct {
+	config
+}
+
+// NewNotificationClient returns a client for the Notification from the given config.
+func NewNotificationClient(c config) *NotificationClient {
+	return &NotificationClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `notification.Hooks(f(g(h())))`.
+func (c *NotificationClient) Use(hooks ...Hook) {
+	c.hooks.Notification = append(c.hooks.Notification, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `notification.Intercept(f(g(h())))`.
+func (c *NotificationClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Notification = append(c.inters.Notification, interceptors...)
+}
+
+// Create returns a builder for creating a Notification entity.
+func (c *NotificationClient) Create() *NotificationCreate {
+	mutation := newNotificationMutation(c.config, OpCreate)
+	return &NotificationCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Notification entities.
+func (c *NotificationClient) CreateBulk(builders ...*NotificationCreate) *NotificationCreateBulk {
+	return &NotificationCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *NotificationClient) MapCreateBulk(slice any, setFunc func(*NotificationCreate, int)) *NotificationCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &NotificationCreateBulk{err: fmt.Errorf("calling to NotificationClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*NotificationCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &NotificationCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Notification.
+func (c *NotificationClient) Update() *NotificationUpdate {
+	mutation := newNotificationMutation(c.config, OpUpdate)
+	return &NotificationUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *NotificationClient) UpdateOne(_m *Notification) *NotificationUpdateOne {
+	mutation := newNotificationMutation(c.config, OpUpdateOne, withNotification(_m))
+	return &NotificationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *NotificationClient) UpdateOneID(id string) *NotificationUpdateOne {
+	mutation := newNotificationMutation(c.config, OpUpdateOne, withNotificationID(id))
+	return &NotificationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Notification.
+func (c *NotificationClient) Delete() *NotificationDelete {
+	mutation := newNotificationMutation(c.config, OpDelete)
+	return &NotificationDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *NotificationClient) DeleteOne(_m *Notification) *NotificationDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *NotificationClient) DeleteOneID(id string) *NotificationDeleteOne {
+	builder := c.Delete().Where(notification.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &NotificationDeleteOne{builder}
+}
+
+// Query returns a query builder for Notification.
+func (c *NotificationClient) Query() *NotificationQuery {
+	return &NotificationQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeNotification},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Notification entity by its id.
+func (c *NotificationClient) Get(ctx context.Context, id string) (*Notification, error) {
+	return c.Query().Where(notification.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *NotificationClient) GetX(ctx context.Context, id string) *Notification {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryAPIKey queries the api_key edge of a Notification.
+func (c *NotificationClient) QueryAPIKey(_m *Notification) *APIKeyQuery {
+	query := (&APIKeyClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(notification.Table, notification.FieldID, id),
+			sqlgraph.To(apikey.Table, apikey.FieldID),
+			sqlgraph.Edge(sqlgraph.O2O, true, notification.APIKeyTable, notification.APIKeyColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryAlertSource queries the alert_source edge of a Notification.
+func (c *NotificationClient) QueryAlertSource(_m *Notification) *AlertSourceQuery {
+	query := (&AlertSourceClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(notification.Table, notification.FieldID, id),
+			sqlgraph.To(alertsource.Table, alertsource.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, notification.AlertSourceTable, notification.AlertSourceColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryJob queries the job edge of a Notification.
+func (c *NotificationClient) QueryJob(_m *Notification) *JobQuery {
+	query := (&JobClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(notification.Table, notification.FieldID, id),
+			sqlgraph.To(dbjob.Table, dbjob.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, notification.JobTable, notification.JobColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *NotificationClient) Hooks() []Hook {
+	hooks := c.hooks.Notification
+	return append(hooks[:len(hooks):len(hooks)], notification.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *NotificationClient) Interceptors() []Interceptor {
+	return c.inters.Notification
+}
+
+func (c *NotificationClient) mutate(ctx context.Context, m *NotificationMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&NotificationCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&NotificationUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&NotificationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&NotificationDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("db: unknown Notification mutation op: %q", m.Op())
+	}
+}
+
+// OperatorMessageClient is a client for the OperatorMessage schema.
+type OperatorMessageClient struct {
+	config
+}
+
+// NewOperatorMessageClient returns a client for the OperatorMessage from the given config.
+func NewOperatorMessageClient(c config) *OperatorMessageClient {
+	return &OperatorMessageClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `operatormessage.Hooks(f(g(h())))`.
+func (c *OperatorMessageClient) Use(hooks ...Hook) {
+	c.hooks.OperatorMessage = append(c.hooks.OperatorMessage, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `operatormessage.Intercept(f(g(h())))`.
+func (c *OperatorMessageClient) Intercept(interceptors ...Interceptor) {
+	c.inters.OperatorMessage = append(c.inters.OperatorMessage, interceptors...)
+}
+
+// Create returns a builder for creating a OperatorMessage entity.
+func (c *OperatorMessageClient) Create() *OperatorMessageCreate {
+	mutation := newOperatorMessageMutation(c.config, OpCreate)
+	return &OperatorMessageCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of OperatorMessage entities.
+func (c *OperatorMessageClient) CreateBulk(builders ...*OperatorMessageCreate) *OperatorMessageCreateBulk {
+	return &OperatorMessageCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *OperatorMessageClient) MapCreateBulk(slice any, setFunc func(*OperatorMessageCreate, int)) *OperatorMessageCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &OperatorMessageCreateBulk{err: fmt.Errorf("calling to OperatorMessageClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*OperatorMessageCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &OperatorMessageCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for OperatorMessage.
+func (c *OperatorMessageClient) Update() *OperatorMessageUpdate {
+	mutation := newOperatorMessageMutation(c.config, OpUpdate)
+	return &OperatorMessageUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *OperatorMessageClient) UpdateOne(_m *OperatorMessage) *OperatorMessageUpdateOne {
+	mutation := newOperatorMessageMutation(c.config, OpUpdateOne, withOperatorMessage(_m))
+	return &OperatorMessageUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *OperatorMessageClient) UpdateOneID(id string) *OperatorMessageUpdateOne {
+	mutation := newOperatorMessageMutation(c.config, OpUpdateOne, withOperatorMessageID(id))
+	return &OperatorMessageUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for OperatorMessage.
+func (c *OperatorMessageClient) Delete() *OperatorMessageDelete {
+	mutation := newOperatorMessageMutation(c.config, OpDelete)
+	return &OperatorMessageDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *OperatorMessageClient) DeleteOne(_m *OperatorMessage) *OperatorMessageDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *OperatorMessageClient) DeleteOneID(id string) *OperatorMessageDeleteOne {
+	builder := c.Delete().Where(operatormessage.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &OperatorMessageDeleteOne{builder}
+}
+
+// Query returns a query builder for OperatorMessage.
+func (c *OperatorMessageClient) Query() *OperatorMessageQuery {
+	return &OperatorMessageQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeOperatorMessage},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a OperatorMessage entity by its id.
+func (c *OperatorMessageClient) Get(ctx context.Context, id string) (*OperatorMessage, error) {
+	return c.Query().Where(operatormessage.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *OperatorMessageClient) GetX(ctx context.Context, id string) *OperatorMessage {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryAPIKey queries the api_key edge of a OperatorMessage.
+func (c *OperatorMessageClient) QueryAPIKey(_m *OperatorMessage) *APIKeyQuery {
+	query := (&APIKeyClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(operatormessage.Table, operatormessage.FieldID, id),
+			sqlgraph.To(apikey.Table, apikey.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, operatormessage.APIKeyTable, operatormessage.APIKeyColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *OperatorMessageClient) Hooks() []Hook {
+	hooks := c.hooks.OperatorMessage
+	return append(hooks[:len(hooks):len(hooks)], operatormessage.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *OperatorMessageClient) Interceptors() []Interceptor {
+	return c.inters.OperatorMessage
+}
+
+func (c *OperatorMessageClient) mutate(ctx context.Context, m *OperatorMessageMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&OperatorMessageCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&OperatorMessageUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&OperatorMessageUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&OperatorMessageDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("db: unknown OperatorMessage mutation op: %q", m.Op())
 	}
 }
 
@@ -1869,6 +2577,488 @@ func (c *ProjectClient) mutate(ctx context.Context, m *ProjectMutation) (Value, 
 	}
 }
 
+// ReminderClient is a client for the Reminder schema.
+type ReminderClient struct {
+	config
+}
+
+// NewReminderClient returns a client for the Reminder from the given config.
+func NewReminderClient(c config) *ReminderClient {
+	return &ReminderClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `reminder.Hooks(f(g(h())))`.
+func (c *ReminderClient) Use(hooks ...Hook) {
+	c.hooks.Reminder = append(c.hooks.Reminder, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `reminder.Intercept(f(g(h())))`.
+func (c *ReminderClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Reminder = append(c.inters.Reminder, interceptors...)
+}
+
+// Create returns a builder for creating a Reminder entity.
+func (c *ReminderClient) Create() *ReminderCreate {
+	mutation := newReminderMutation(c.config, OpCreate)
+	return &ReminderCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Reminder entities.
+func (c *ReminderClient) CreateBulk(builders ...*ReminderCreate) *ReminderCreateBulk {
+	return &ReminderCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ReminderClient) MapCreateBulk(slice any, setFunc func(*ReminderCreate, int)) *ReminderCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ReminderCreateBulk{err: fmt.Errorf("calling to ReminderClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ReminderCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ReminderCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Reminder.
+func (c *ReminderClient) Update() *ReminderUpdate {
+	mutation := newReminderMutation(c.config, OpUpdate)
+	return &ReminderUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ReminderClient) UpdateOne(_m *Reminder) *ReminderUpdateOne {
+	mutation := newReminderMutation(c.config, OpUpdateOne, withReminder(_m))
+	return &ReminderUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ReminderClient) UpdateOneID(id string) *ReminderUpdateOne {
+	mutation := newReminderMutation(c.config, OpUpdateOne, withReminderID(id))
+	return &ReminderUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Reminder.
+func (c *ReminderClient) Delete() *ReminderDelete {
+	mutation := newReminderMutation(c.config, OpDelete)
+	return &ReminderDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ReminderClient) DeleteOne(_m *Reminder) *ReminderDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ReminderClient) DeleteOneID(id string) *ReminderDeleteOne {
+	builder := c.Delete().Where(reminder.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ReminderDeleteOne{builder}
+}
+
+// Query returns a query builder for Reminder.
+func (c *ReminderClient) Query() *ReminderQuery {
+	return &ReminderQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeReminder},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Reminder entity by its id.
+func (c *ReminderClient) Get(ctx context.Context, id string) (*Reminder, error) {
+	return c.Query().Where(reminder.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ReminderClient) GetX(ctx context.Context, id string) *Reminder {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryAPIKey queries the api_key edge of a Reminder.
+func (c *ReminderClient) QueryAPIKey(_m *Reminder) *APIKeyQuery {
+	query := (&APIKeyClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(reminder.Table, reminder.FieldID, id),
+			sqlgraph.To(apikey.Table, apikey.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, reminder.APIKeyTable, reminder.APIKeyColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *ReminderClient) Hooks() []Hook {
+	hooks := c.hooks.Reminder
+	return append(hooks[:len(hooks):len(hooks)], reminder.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *ReminderClient) Interceptors() []Interceptor {
+	return c.inters.Reminder
+}
+
+func (c *ReminderClient) mutate(ctx context.Context, m *ReminderMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ReminderCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ReminderUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ReminderUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ReminderDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("db: unknown Reminder mutation op: %q", m.Op())
+	}
+}
+
+// RotationClient is a client for the Rotation schema.
+type RotationClient struct {
+	config
+}
+
+// NewRotationClient returns a client for the Rotation from the given config.
+func NewRotationClient(c config) *RotationClient {
+	return &RotationClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `rotation.Hooks(f(g(h())))`.
+func (c *RotationClient) Use(hooks ...Hook) {
+	c.hooks.Rotation = append(c.hooks.Rotation, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `rotation.Intercept(f(g(h())))`.
+func (c *RotationClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Rotation = append(c.inters.Rotation, interceptors...)
+}
+
+// Create returns a builder for creating a Rotation entity.
+func (c *RotationClient) Create() *RotationCreate {
+	mutation := newRotationMutation(c.config, OpCreate)
+	return &RotationCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Rotation entities.
+func (c *RotationClient) CreateBulk(builders ...*RotationCreate) *RotationCreateBulk {
+	return &RotationCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *RotationClient) MapCreateBulk(slice any, setFunc func(*RotationCreate, int)) *RotationCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &RotationCreateBulk{err: fmt.Errorf("calling to RotationClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*RotationCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &RotationCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Rotation.
+func (c *RotationClient) Update() *RotationUpdate {
+	mutation := newRotationMutation(c.config, OpUpdate)
+	return &RotationUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *RotationClient) UpdateOne(_m *Rotation) *RotationUpdateOne {
+	mutation := newRotationMutation(c.config, OpUpdateOne, withRotation(_m))
+	return &RotationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *RotationClient) UpdateOneID(id string) *RotationUpdateOne {
+	mutation := newRotationMutation(c.config, OpUpdateOne, withRotationID(id))
+	return &RotationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Rotation.
+func (c *RotationClient) Delete() *RotationDelete {
+	mutation := newRotationMutation(c.config, OpDelete)
+	return &RotationDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *RotationClient) DeleteOne(_m *Rotation) *RotationDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *RotationClient) DeleteOneID(id string) *RotationDeleteOne {
+	builder := c.Delete().Where(rotation.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &RotationDeleteOne{builder}
+}
+
+// Query returns a query builder for Rotation.
+func (c *RotationClient) Query() *RotationQuery {
+	return &RotationQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeRotation},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Rotation entity by its id.
+func (c *RotationClient) Get(ctx context.Context, id string) (*Rotation, error) {
+	return c.Query().Where(rotation.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *RotationClient) GetX(ctx context.Context, id string) *Rotation {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryOldKey queries the old_key edge of a Rotation.
+func (c *RotationClient) QueryOldKey(_m *Rotation) *APIKeyQuery {
+	query := (&APIKeyClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rotation.Table, rotation.FieldID, id),
+			sqlgraph.To(apikey.Table, apikey.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, rotation.OldKeyTable, rotation.OldKeyColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryNewKey queries the new_key edge of a Rotation.
+func (c *RotationClient) QueryNewKey(_m *Rotation) *APIKeyQuery {
+	query := (&APIKeyClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rotation.Table, rotation.FieldID, id),
+			sqlgraph.To(apikey.Table, apikey.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, rotation.NewKeyTable, rotation.NewKeyColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryJob queries the job edge of a Rotation.
+func (c *RotationClient) QueryJob(_m *Rotation) *JobQuery {
+	query := (&JobClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rotation.Table, rotation.FieldID, id),
+			sqlgraph.To(dbjob.Table, dbjob.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, rotation.JobTable, rotation.JobColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *RotationClient) Hooks() []Hook {
+	hooks := c.hooks.Rotation
+	return append(hooks[:len(hooks):len(hooks)], rotation.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *RotationClient) Interceptors() []Interceptor {
+	return c.inters.Rotation
+}
+
+func (c *RotationClient) mutate(ctx context.Context, m *RotationMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&RotationCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&RotationUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&RotationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&RotationDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("db: unknown Rotation mutation op: %q", m.Op())
+	}
+}
+
+// RotationScheduleClient is a client for the RotationSchedule schema.
+type RotationScheduleClient struct {
+	config
+}
+
+// NewRotationScheduleClient returns a client for the RotationSchedule from the given config.
+func NewRotationScheduleClient(c config) *RotationScheduleClient {
+	return &RotationScheduleClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `rotationschedule.Hooks(f(g(h())))`.
+func (c *RotationScheduleClient) Use(hooks ...Hook) {
+	c.hooks.RotationSchedule = append(c.hooks.RotationSchedule, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `rotationschedule.Intercept(f(g(h())))`.
+func (c *RotationScheduleClient) Intercept(interceptors ...Interceptor) {
+	c.inters.RotationSchedule = append(c.inters.RotationSchedule, interceptors...)
+}
+
+// Create returns a builder for creating a RotationSchedule entity.
+func (c *RotationScheduleClient) Create() *RotationScheduleCreate {
+	mutation := newRotationScheduleMutation(c.config, OpCreate)
+	return &RotationScheduleCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of RotationSchedule entities.
+func (c *RotationScheduleClient) CreateBulk(builders ...*RotationScheduleCreate) *RotationScheduleCreateBulk {
+	return &RotationScheduleCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *RotationScheduleClient) MapCreateBulk(slice any, setFunc func(*RotationScheduleCreate, int)) *RotationScheduleCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &RotationScheduleCreateBulk{err: fmt.Errorf("calling to RotationScheduleClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*RotationScheduleCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &RotationScheduleCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for RotationSchedule.
+func (c *RotationScheduleClient) Update() *RotationScheduleUpdate {
+	mutation := newRotationScheduleMutation(c.config, OpUpdate)
+	return &RotationScheduleUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *RotationScheduleClient) UpdateOne(_m *RotationSchedule) *RotationScheduleUpdateOne {
+	mutation := newRotationScheduleMutation(c.config, OpUpdateOne, withRotationSchedule(_m))
+	return &RotationScheduleUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *RotationScheduleClient) UpdateOneID(id string) *RotationScheduleUpdateOne {
+	mutation := newRotationScheduleMutation(c.config, OpUpdateOne, withRotationScheduleID(id))
+	return &RotationScheduleUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for RotationSchedule.
+func (c *RotationScheduleClient) Delete() *RotationScheduleDelete {
+	mutation := newRotationScheduleMutation(c.config, OpDelete)
+	return &RotationScheduleDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *RotationScheduleClient) DeleteOne(_m *RotationSchedule) *RotationScheduleDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *RotationScheduleClient) DeleteOneID(id string) *RotationScheduleDeleteOne {
+	builder := c.Delete().Where(rotationschedule.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &RotationScheduleDeleteOne{builder}
+}
+
+// Query returns a query builder for RotationSchedule.
+func (c *RotationScheduleClient) Query() *RotationScheduleQuery {
+	return &RotationScheduleQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeRotationSchedule},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a RotationSchedule entity by its id.
+func (c *RotationScheduleClient) Get(ctx context.Context, id string) (*RotationSchedule, error) {
+	return c.Query().Where(rotationschedule.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *RotationScheduleClient) GetX(ctx context.Context, id string) *RotationSchedule {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryFamily queries the family edge of a RotationSchedule.
+func (c *RotationScheduleClient) QueryFamily(_m *RotationSchedule) *KeyFamilyQuery {
+	query := (&KeyFamilyClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rotationschedule.Table, rotationschedule.FieldID, id),
+			sqlgraph.To(keyfamily.Table, keyfamily.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, rotationschedule.FamilyTable, rotationschedule.FamilyColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *RotationScheduleClient) Hooks() []Hook {
+	hooks := c.hooks.RotationSchedule
+	return append(hooks[:len(hooks):len(hooks)], rotationschedule.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *RotationScheduleClient) Interceptors() []Interceptor {
+	return c.inters.RotationSchedule
+}
+
+func (c *RotationScheduleClient) mutate(ctx context.Context, m *RotationScheduleMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&RotationScheduleCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&RotationScheduleUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&RotationScheduleUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&RotationScheduleDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("db: unknown RotationSchedule mutation op: %q", m.Op())
+	}
+}
+
 // UserClient is a client for the User schema.
 type UserClient struct {
 	config
@@ -2022,12 +3212,14 @@ func (c *UserClient) mutate(ctx context.Context, m *UserMutation) (Value, error)
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		APIKey, AuditEvent, Environment, Heartbeat, IdempotentRequest, KeyFamily,
-		KeyScope, Organization, PolicySweep, Project, User []ent.Hook
+		APIKey, AlertSource, AuditEvent, Environment, Heartbeat, IdempotentRequest, Job,
+		KeyFamily, KeyScope, Notification, OperatorMessage, Organization, PolicySweep,
+		Project, Reminder, Rotation, RotationSchedule, User []ent.Hook
 	}
 	inters struct {
-		APIKey, AuditEvent, Environment, Heartbeat, IdempotentRequest, KeyFamily,
-		KeyScope, Organization, PolicySweep, Project, User []ent.Interceptor
+		APIKey, AlertSource, AuditEvent, Environment, Heartbeat, IdempotentRequest, Job,
+		KeyFamily, KeyScope, Notification, OperatorMessage, Organization, PolicySweep,
+		Project, Reminder, Rotation, RotationSchedule, User []ent.Interceptor
 	}
 )
 

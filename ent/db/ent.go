@@ -12,16 +12,24 @@ import (
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"github.com/keytag/keytag/ent/db/alertsource"
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/auditevent"
 	"github.com/keytag/keytag/ent/db/environment"
 	"github.com/keytag/keytag/ent/db/heartbeat"
 	"github.com/keytag/keytag/ent/db/idempotentrequest"
+
+	dbjob "github.com/keytag/keytag/ent/db/job"
 	"github.com/keytag/keytag/ent/db/keyfamily"
 	"github.com/keytag/keytag/ent/db/keyscope"
+	"github.com/keytag/keytag/ent/db/notification"
+	"github.com/keytag/keytag/ent/db/operatormessage"
 	"github.com/keytag/keytag/ent/db/organization"
 	"github.com/keytag/keytag/ent/db/policysweep"
 	"github.com/keytag/keytag/ent/db/project"
+	"github.com/keytag/keytag/ent/db/reminder"
+	"github.com/keytag/keytag/ent/db/rotation"
+	"github.com/keytag/keytag/ent/db/rotationschedule"
 	"github.com/keytag/keytag/ent/db/user"
 )
 
@@ -84,15 +92,22 @@ func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
 			apikey.Table:            apikey.ValidColumn,
+			alertsource.Table:       alertsource.ValidColumn,
 			auditevent.Table:        auditevent.ValidColumn,
 			environment.Table:       environment.ValidColumn,
 			heartbeat.Table:         heartbeat.ValidColumn,
 			idempotentrequest.Table: idempotentrequest.ValidColumn,
+			dbjob.Table:             dbjob.ValidColumn,
 			keyfamily.Table:         keyfamily.ValidColumn,
 			keyscope.Table:          keyscope.ValidColumn,
+			notification.Table:      notification.ValidColumn,
+			operatormessage.Table:   operatormessage.ValidColumn,
 			organization.Table:      organization.ValidColumn,
 			policysweep.Table:       policysweep.ValidColumn,
 			project.Table:           project.ValidColumn,
+			reminder.Table:          reminder.ValidColumn,
+			rotation.Table:          rotation.ValidColumn,
+			rotationschedule.Table:  rotationschedule.ValidColumn,
 			user.Table:              user.ValidColumn,
 		})
 	})

@@ -11,20 +11,28 @@ import (
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
+	"github.com/keytag/keytag/ent/db/alertsource"
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/auditevent"
 	"github.com/keytag/keytag/ent/db/environment"
 	"github.com/keytag/keytag/ent/db/heartbeat"
 	"github.com/keytag/keytag/ent/db/idempotentrequest"
+	dbjob "github.com/keytag/keytag/ent/db/job"
 	"github.com/keytag/keytag/ent/db/keyfamily"
 	"github.com/keytag/keytag/ent/db/keyscope"
+	"github.com/keytag/keytag/ent/db/notification"
+	"github.com/keytag/keytag/ent/db/operatormessage"
 	"github.com/keytag/keytag/ent/db/organization"
 	"github.com/keytag/keytag/ent/db/policysweep"
 	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/ent/db/project"
+	"github.com/keytag/keytag/ent/db/reminder"
+	"github.com/keytag/keytag/ent/db/rotation"
+	"github.com/keytag/keytag/ent/db/rotationschedule"
 	"github.com/keytag/keytag/ent/db/user"
 	"github.com/keytag/keytag/internal/catalogue"
 	"github.com/keytag/keytag/internal/change"
+	"github.com/keytag/keytag/internal/job"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
 )
@@ -39,15 +47,22 @@ const (
 
 	// Node types.
 	TypeAPIKey            = "APIKey"
+	TypeAlertSource       = "AlertSource"
 	TypeAuditEvent        = "AuditEvent"
 	TypeEnvironment       = "Environment"
 	TypeHeartbeat         = "Heartbeat"
 	TypeIdempotentRequest = "IdempotentRequest"
+	TypeJob               = "Job"
 	TypeKeyFamily         = "KeyFamily"
 	TypeKeyScope          = "KeyScope"
+	TypeNotification      = "Notification"
+	TypeOperatorMessage   = "OperatorMessage"
 	TypeOrganization      = "Organization"
 	TypePolicySweep       = "PolicySweep"
 	TypeProject           = "Project"
+	TypeReminder          = "Reminder"
+	TypeRotation          = "Rotation"
+	TypeRotationSchedule  = "RotationSchedule"
 	TypeUser              = "User"
 )
 
@@ -67,6 +82,7 @@ type APIKeyMutation struct {
 	digest                *[]byte
 	generation            *int
 	addgeneration         *int
+	pending_since         *time.Time
 	created_at            *time.Time
 	updated_at            *time.Time
 	authenticated_at      *time.Time
@@ -81,6 +97,8 @@ type APIKeyMutation struct {
 	suspension_note       *string
 	revoked_at            *time.Time
 	removed_at            *time.Time
+	next_rotation_at      *time.Time
+	look_at               *time.Time
 	effective_expires_at  *time.Time
 	revocation_reason     *lifecycle.RevocationReason
 	revocation_note       *string
@@ -109,6 +127,8 @@ type APIKeyMutation struct {
 	predecessors          map[string]struct{}
 	removedpredecessors   map[string]struct{}
 	clearedpredecessors   bool
+	notification          *string
+	clearednotification   bool
 	done                  bool
 	oldValue              func(context.Context) (*APIKey, error)
 	predicates            []predicate.APIKey
@@ -860,6 +880,55 @@ func (m *APIKeyMutation) ResetReplacedByID() {
 	delete(m.clearedFields, apikey.FieldReplacedByID)
 }
 
+// SetPendingSince sets the "pending_since" field.
+func (m *APIKeyMutation) SetPendingSince(t time.Time) {
+	m.pending_since = &t
+}
+
+// PendingSince returns the value of the "pending_since" field in the mutation.
+func (m *APIKeyMutation) PendingSince() (r time.Time, exists bool) {
+	v := m.pending_since
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPendingSince returns the old "pending_since" field's value of the APIKey entity.
+// If the APIKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APIKeyMutation) OldPendingSince(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPendingSince is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPendingSince requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPendingSince: %w", err)
+	}
+	return oldValue.PendingSince, nil
+}
+
+// ClearPendingSince clears the value of the "pending_since" field.
+func (m *APIKeyMutation) ClearPendingSince() {
+	m.pending_since = nil
+	m.clearedFields[apikey.FieldPendingSince] = struct{}{}
+}
+
+// PendingSinceCleared returns if the "pending_since" field was cleared in this mutation.
+func (m *APIKeyMutation) PendingSinceCleared() bool {
+	_, ok := m.clearedFields[apikey.FieldPendingSince]
+	return ok
+}
+
+// ResetPendingSince resets all changes to the "pending_since" field.
+func (m *APIKeyMutation) ResetPendingSince() {
+	m.pending_since = nil
+	delete(m.clearedFields, apikey.FieldPendingSince)
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *APIKeyMutation) SetCreatedAt(t time.Time) {
 	m.created_at = &t
@@ -1507,6 +1576,104 @@ func (m *APIKeyMutation) ResetRemovedAt() {
 	delete(m.clearedFields, apikey.FieldRemovedAt)
 }
 
+// SetNextRotationAt sets the "next_rotation_at" field.
+func (m *APIKeyMutation) SetNextRotationAt(t time.Time) {
+	m.next_rotation_at = &t
+}
+
+// NextRotationAt returns the value of the "next_rotation_at" field in the mutation.
+func (m *APIKeyMutation) NextRotationAt() (r time.Time, exists bool) {
+	v := m.next_rotation_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNextRotationAt returns the old "next_rotation_at" field's value of the APIKey entity.
+// If the APIKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APIKeyMutation) OldNextRotationAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNextRotationAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNextRotationAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNextRotationAt: %w", err)
+	}
+	return oldValue.NextRotationAt, nil
+}
+
+// ClearNextRotationAt clears the value of the "next_rotation_at" field.
+func (m *APIKeyMutation) ClearNextRotationAt() {
+	m.next_rotation_at = nil
+	m.clearedFields[apikey.FieldNextRotationAt] = struct{}{}
+}
+
+// NextRotationAtCleared returns if the "next_rotation_at" field was cleared in this mutation.
+func (m *APIKeyMutation) NextRotationAtCleared() bool {
+	_, ok := m.clearedFields[apikey.FieldNextRotationAt]
+	return ok
+}
+
+// ResetNextRotationAt resets all changes to the "next_rotation_at" field.
+func (m *APIKeyMutation) ResetNextRotationAt() {
+	m.next_rotation_at = nil
+	delete(m.clearedFields, apikey.FieldNextRotationAt)
+}
+
+// SetLookAt sets the "look_at" field.
+func (m *APIKeyMutation) SetLookAt(t time.Time) {
+	m.look_at = &t
+}
+
+// LookAt returns the value of the "look_at" field in the mutation.
+func (m *APIKeyMutation) LookAt() (r time.Time, exists bool) {
+	v := m.look_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLookAt returns the old "look_at" field's value of the APIKey entity.
+// If the APIKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APIKeyMutation) OldLookAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLookAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLookAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLookAt: %w", err)
+	}
+	return oldValue.LookAt, nil
+}
+
+// ClearLookAt clears the value of the "look_at" field.
+func (m *APIKeyMutation) ClearLookAt() {
+	m.look_at = nil
+	m.clearedFields[apikey.FieldLookAt] = struct{}{}
+}
+
+// LookAtCleared returns if the "look_at" field was cleared in this mutation.
+func (m *APIKeyMutation) LookAtCleared() bool {
+	_, ok := m.clearedFields[apikey.FieldLookAt]
+	return ok
+}
+
+// ResetLookAt resets all changes to the "look_at" field.
+func (m *APIKeyMutation) ResetLookAt() {
+	m.look_at = nil
+	delete(m.clearedFields, apikey.FieldLookAt)
+}
+
 // SetEffectiveExpiresAt sets the "effective_expires_at" field.
 func (m *APIKeyMutation) SetEffectiveExpiresAt(t time.Time) {
 	m.effective_expires_at = &t
@@ -2076,6 +2243,45 @@ func (m *APIKeyMutation) ResetPredecessors() {
 	m.removedpredecessors = nil
 }
 
+// SetNotificationID sets the "notification" edge to the Notification entity by id.
+func (m *APIKeyMutation) SetNotificationID(id string) {
+	m.notification = &id
+}
+
+// ClearNotification clears the "notification" edge to the Notification entity.
+func (m *APIKeyMutation) ClearNotification() {
+	m.clearednotification = true
+}
+
+// NotificationCleared reports if the "notification" edge to the Notification entity was cleared.
+func (m *APIKeyMutation) NotificationCleared() bool {
+	return m.clearednotification
+}
+
+// NotificationID returns the "notification" edge ID in the mutation.
+func (m *APIKeyMutation) NotificationID() (id string, exists bool) {
+	if m.notification != nil {
+		return *m.notification, true
+	}
+	return
+}
+
+// NotificationIDs returns the "notification" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// NotificationID instead. It exists only for internal usage by the builders.
+func (m *APIKeyMutation) NotificationIDs() (ids []string) {
+	if id := m.notification; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetNotification resets all changes to the "notification" edge.
+func (m *APIKeyMutation) ResetNotification() {
+	m.notification = nil
+	m.clearednotification = false
+}
+
 // Where appends a list predicates to the APIKeyMutation builder.
 func (m *APIKeyMutation) Where(ps ...predicate.APIKey) {
 	m.predicates = append(m.predicates, ps...)
@@ -2110,7 +2316,7 @@ func (m *APIKeyMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *APIKeyMutation) Fields() []string {
-	fields := make([]string, 0, 34)
+	fields := make([]string, 0, 37)
 	if m.organization != nil {
 		fields = append(fields, apikey.FieldOrganizationID)
 	}
@@ -2156,6 +2362,9 @@ func (m *APIKeyMutation) Fields() []string {
 	if m.replaced_by != nil {
 		fields = append(fields, apikey.FieldReplacedByID)
 	}
+	if m.pending_since != nil {
+		fields = append(fields, apikey.FieldPendingSince)
+	}
 	if m.created_at != nil {
 		fields = append(fields, apikey.FieldCreatedAt)
 	}
@@ -2197,6 +2406,12 @@ func (m *APIKeyMutation) Fields() []string {
 	}
 	if m.removed_at != nil {
 		fields = append(fields, apikey.FieldRemovedAt)
+	}
+	if m.next_rotation_at != nil {
+		fields = append(fields, apikey.FieldNextRotationAt)
+	}
+	if m.look_at != nil {
+		fields = append(fields, apikey.FieldLookAt)
 	}
 	if m.effective_expires_at != nil {
 		fields = append(fields, apikey.FieldEffectiveExpiresAt)
@@ -2251,6 +2466,8 @@ func (m *APIKeyMutation) Field(name string) (ent.Value, bool) {
 		return m.ReplacesID()
 	case apikey.FieldReplacedByID:
 		return m.ReplacedByID()
+	case apikey.FieldPendingSince:
+		return m.PendingSince()
 	case apikey.FieldCreatedAt:
 		return m.CreatedAt()
 	case apikey.FieldUpdatedAt:
@@ -2279,6 +2496,10 @@ func (m *APIKeyMutation) Field(name string) (ent.Value, bool) {
 		return m.RevokedAt()
 	case apikey.FieldRemovedAt:
 		return m.RemovedAt()
+	case apikey.FieldNextRotationAt:
+		return m.NextRotationAt()
+	case apikey.FieldLookAt:
+		return m.LookAt()
 	case apikey.FieldEffectiveExpiresAt:
 		return m.EffectiveExpiresAt()
 	case apikey.FieldRevocationReason:
@@ -2328,6 +2549,8 @@ func (m *APIKeyMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldReplacesID(ctx)
 	case apikey.FieldReplacedByID:
 		return m.OldReplacedByID(ctx)
+	case apikey.FieldPendingSince:
+		return m.OldPendingSince(ctx)
 	case apikey.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	case apikey.FieldUpdatedAt:
@@ -2356,6 +2579,10 @@ func (m *APIKeyMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldRevokedAt(ctx)
 	case apikey.FieldRemovedAt:
 		return m.OldRemovedAt(ctx)
+	case apikey.FieldNextRotationAt:
+		return m.OldNextRotationAt(ctx)
+	case apikey.FieldLookAt:
+		return m.OldLookAt(ctx)
 	case apikey.FieldEffectiveExpiresAt:
 		return m.OldEffectiveExpiresAt(ctx)
 	case apikey.FieldRevocationReason:
@@ -2480,6 +2707,13 @@ func (m *APIKeyMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetReplacedByID(v)
 		return nil
+	case apikey.FieldPendingSince:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPendingSince(v)
+		return nil
 	case apikey.FieldCreatedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -2578,6 +2812,20 @@ func (m *APIKeyMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRemovedAt(v)
 		return nil
+	case apikey.FieldNextRotationAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNextRotationAt(v)
+		return nil
+	case apikey.FieldLookAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLookAt(v)
+		return nil
 	case apikey.FieldEffectiveExpiresAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -2670,6 +2918,9 @@ func (m *APIKeyMutation) ClearedFields() []string {
 	if m.FieldCleared(apikey.FieldReplacedByID) {
 		fields = append(fields, apikey.FieldReplacedByID)
 	}
+	if m.FieldCleared(apikey.FieldPendingSince) {
+		fields = append(fields, apikey.FieldPendingSince)
+	}
 	if m.FieldCleared(apikey.FieldAuthenticatedAt) {
 		fields = append(fields, apikey.FieldAuthenticatedAt)
 	}
@@ -2702,6 +2953,12 @@ func (m *APIKeyMutation) ClearedFields() []string {
 	}
 	if m.FieldCleared(apikey.FieldRemovedAt) {
 		fields = append(fields, apikey.FieldRemovedAt)
+	}
+	if m.FieldCleared(apikey.FieldNextRotationAt) {
+		fields = append(fields, apikey.FieldNextRotationAt)
+	}
+	if m.FieldCleared(apikey.FieldLookAt) {
+		fields = append(fields, apikey.FieldLookAt)
 	}
 	if m.FieldCleared(apikey.FieldEffectiveExpiresAt) {
 		fields = append(fields, apikey.FieldEffectiveExpiresAt)
@@ -2744,6 +3001,9 @@ func (m *APIKeyMutation) ClearField(name string) error {
 	case apikey.FieldReplacedByID:
 		m.ClearReplacedByID()
 		return nil
+	case apikey.FieldPendingSince:
+		m.ClearPendingSince()
+		return nil
 	case apikey.FieldAuthenticatedAt:
 		m.ClearAuthenticatedAt()
 		return nil
@@ -2776,6 +3036,12 @@ func (m *APIKeyMutation) ClearField(name string) error {
 		return nil
 	case apikey.FieldRemovedAt:
 		m.ClearRemovedAt()
+		return nil
+	case apikey.FieldNextRotationAt:
+		m.ClearNextRotationAt()
+		return nil
+	case apikey.FieldLookAt:
+		m.ClearLookAt()
 		return nil
 	case apikey.FieldEffectiveExpiresAt:
 		m.ClearEffectiveExpiresAt()
@@ -2845,6 +3111,9 @@ func (m *APIKeyMutation) ResetField(name string) error {
 	case apikey.FieldReplacedByID:
 		m.ResetReplacedByID()
 		return nil
+	case apikey.FieldPendingSince:
+		m.ResetPendingSince()
+		return nil
 	case apikey.FieldCreatedAt:
 		m.ResetCreatedAt()
 		return nil
@@ -2887,6 +3156,12 @@ func (m *APIKeyMutation) ResetField(name string) error {
 	case apikey.FieldRemovedAt:
 		m.ResetRemovedAt()
 		return nil
+	case apikey.FieldNextRotationAt:
+		m.ResetNextRotationAt()
+		return nil
+	case apikey.FieldLookAt:
+		m.ResetLookAt()
+		return nil
 	case apikey.FieldEffectiveExpiresAt:
 		m.ResetEffectiveExpiresAt()
 		return nil
@@ -2908,7 +3183,7 @@ func (m *APIKeyMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *APIKeyMutation) AddedEdges() []string {
-	edges := make([]string, 0, 10)
+	edges := make([]string, 0, 11)
 	if m.organization != nil {
 		edges = append(edges, apikey.EdgeOrganization)
 	}
@@ -2938,6 +3213,9 @@ func (m *APIKeyMutation) AddedEdges() []string {
 	}
 	if m.predecessors != nil {
 		edges = append(edges, apikey.EdgePredecessors)
+	}
+	if m.notification != nil {
+		edges = append(edges, apikey.EdgeNotification)
 	}
 	return edges
 }
@@ -2990,13 +3268,17 @@ func (m *APIKeyMutation) AddedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case apikey.EdgeNotification:
+		if id := m.notification; id != nil {
+			return []ent.Value{*id}
+		}
 	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *APIKeyMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 10)
+	edges := make([]string, 0, 11)
 	if m.removedsuccessors != nil {
 		edges = append(edges, apikey.EdgeSuccessors)
 	}
@@ -3028,7 +3310,7 @@ func (m *APIKeyMutation) RemovedIDs(name string) []ent.Value {
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *APIKeyMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 10)
+	edges := make([]string, 0, 11)
 	if m.clearedorganization {
 		edges = append(edges, apikey.EdgeOrganization)
 	}
@@ -3059,6 +3341,9 @@ func (m *APIKeyMutation) ClearedEdges() []string {
 	if m.clearedpredecessors {
 		edges = append(edges, apikey.EdgePredecessors)
 	}
+	if m.clearednotification {
+		edges = append(edges, apikey.EdgeNotification)
+	}
 	return edges
 }
 
@@ -3086,6 +3371,8 @@ func (m *APIKeyMutation) EdgeCleared(name string) bool {
 		return m.clearedreplaced_by
 	case apikey.EdgePredecessors:
 		return m.clearedpredecessors
+	case apikey.EdgeNotification:
+		return m.clearednotification
 	}
 	return false
 }
@@ -3117,6 +3404,9 @@ func (m *APIKeyMutation) ClearEdge(name string) error {
 		return nil
 	case apikey.EdgeReplacedBy:
 		m.ClearReplacedBy()
+		return nil
+	case apikey.EdgeNotification:
+		m.ClearNotification()
 		return nil
 	}
 	return fmt.Errorf("unknown APIKey unique edge %s", name)
@@ -3156,8 +3446,1380 @@ func (m *APIKeyMutation) ResetEdge(name string) error {
 	case apikey.EdgePredecessors:
 		m.ResetPredecessors()
 		return nil
+	case apikey.EdgeNotification:
+		m.ResetNotification()
+		return nil
 	}
 	return fmt.Errorf("unknown APIKey edge %s", name)
+}
+
+// AlertSourceMutation represents an operation that mutates the AlertSource nodes in the graph.
+type AlertSourceMutation struct {
+	config
+	op                      Op
+	typ                     string
+	id                      *string
+	organization_id         *string
+	kind                    *string
+	name                    *string
+	enabled                 *bool
+	message_template        *string
+	replies                 *[]string
+	appendreplies           []string
+	recipients              *[]string
+	appendrecipients        []string
+	subject_template        *string
+	body_template           *string
+	url                     *string
+	created_at              *time.Time
+	updated_at              *time.Time
+	deleted_at              *time.Time
+	webhook_secret          *string
+	previous_webhook_secret *string
+	previous_secret_until   *time.Time
+	clearedFields           map[string]struct{}
+	done                    bool
+	oldValue                func(context.Context) (*AlertSource, error)
+	predicates              []predicate.AlertSource
+}
+
+var _ ent.Mutation = (*AlertSourceMutation)(nil)
+
+// alertsourceOption allows management of the mutation configuration using functional options.
+type alertsourceOption func(*AlertSourceMutation)
+
+// newAlertSourceMutation creates new mutation for the AlertSource entity.
+func newAlertSourceMutation(c config, op Op, opts ...alertsourceOption) *AlertSourceMutation {
+	m := &AlertSourceMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeAlertSource,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withAlertSourceID sets the ID field of the mutation.
+func withAlertSourceID(id string) alertsourceOption {
+	return func(m *AlertSourceMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *AlertSource
+		)
+		m.oldValue = func(ctx context.Context) (*AlertSource, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().AlertSource.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withAlertSource sets the old AlertSource of the mutation.
+func withAlertSource(node *AlertSource) alertsourceOption {
+	return func(m *AlertSourceMutation) {
+		m.oldValue = func(context.Context) (*AlertSource, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m AlertSourceMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m AlertSourceMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("db: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of AlertSource entities.
+func (m *AlertSourceMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *AlertSourceMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *AlertSourceMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().AlertSource.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *AlertSourceMutation) SetOrganizationID(s string) {
+	m.organization_id = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *AlertSourceMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *AlertSourceMutation) ResetOrganizationID() {
+	m.organization_id = nil
+}
+
+// SetKind sets the "kind" field.
+func (m *AlertSourceMutation) SetKind(s string) {
+	m.kind = &s
+}
+
+// Kind returns the value of the "kind" field in the mutation.
+func (m *AlertSourceMutation) Kind() (r string, exists bool) {
+	v := m.kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKind returns the old "kind" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldKind(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKind: %w", err)
+	}
+	return oldValue.Kind, nil
+}
+
+// ResetKind resets all changes to the "kind" field.
+func (m *AlertSourceMutation) ResetKind() {
+	m.kind = nil
+}
+
+// SetName sets the "name" field.
+func (m *AlertSourceMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *AlertSourceMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *AlertSourceMutation) ResetName() {
+	m.name = nil
+}
+
+// SetEnabled sets the "enabled" field.
+func (m *AlertSourceMutation) SetEnabled(b bool) {
+	m.enabled = &b
+}
+
+// Enabled returns the value of the "enabled" field in the mutation.
+func (m *AlertSourceMutation) Enabled() (r bool, exists bool) {
+	v := m.enabled
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEnabled returns the old "enabled" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldEnabled(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEnabled is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEnabled requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEnabled: %w", err)
+	}
+	return oldValue.Enabled, nil
+}
+
+// ResetEnabled resets all changes to the "enabled" field.
+func (m *AlertSourceMutation) ResetEnabled() {
+	m.enabled = nil
+}
+
+// SetMessageTemplate sets the "message_template" field.
+func (m *AlertSourceMutation) SetMessageTemplate(s string) {
+	m.message_template = &s
+}
+
+// MessageTemplate returns the value of the "message_template" field in the mutation.
+func (m *AlertSourceMutation) MessageTemplate() (r string, exists bool) {
+	v := m.message_template
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMessageTemplate returns the old "message_template" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldMessageTemplate(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMessageTemplate is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMessageTemplate requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMessageTemplate: %w", err)
+	}
+	return oldValue.MessageTemplate, nil
+}
+
+// ClearMessageTemplate clears the value of the "message_template" field.
+func (m *AlertSourceMutation) ClearMessageTemplate() {
+	m.message_template = nil
+	m.clearedFields[alertsource.FieldMessageTemplate] = struct{}{}
+}
+
+// MessageTemplateCleared returns if the "message_template" field was cleared in this mutation.
+func (m *AlertSourceMutation) MessageTemplateCleared() bool {
+	_, ok := m.clearedFields[alertsource.FieldMessageTemplate]
+	return ok
+}
+
+// ResetMessageTemplate resets all changes to the "message_template" field.
+func (m *AlertSourceMutation) ResetMessageTemplate() {
+	m.message_template = nil
+	delete(m.clearedFields, alertsource.FieldMessageTemplate)
+}
+
+// SetReplies sets the "replies" field.
+func (m *AlertSourceMutation) SetReplies(s []string) {
+	m.replies = &s
+	m.appendreplies = nil
+}
+
+// Replies returns the value of the "replies" field in the mutation.
+func (m *AlertSourceMutation) Replies() (r []string, exists bool) {
+	v := m.replies
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReplies returns the old "replies" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldReplies(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReplies is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReplies requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReplies: %w", err)
+	}
+	return oldValue.Replies, nil
+}
+
+// AppendReplies adds s to the "replies" field.
+func (m *AlertSourceMutation) AppendReplies(s []string) {
+	m.appendreplies = append(m.appendreplies, s...)
+}
+
+// AppendedReplies returns the list of values that were appended to the "replies" field in this mutation.
+func (m *AlertSourceMutation) AppendedReplies() ([]string, bool) {
+	if len(m.appendreplies) == 0 {
+		return nil, false
+	}
+	return m.appendreplies, true
+}
+
+// ClearReplies clears the value of the "replies" field.
+func (m *AlertSourceMutation) ClearReplies() {
+	m.replies = nil
+	m.appendreplies = nil
+	m.clearedFields[alertsource.FieldReplies] = struct{}{}
+}
+
+// RepliesCleared returns if the "replies" field was cleared in this mutation.
+func (m *AlertSourceMutation) RepliesCleared() bool {
+	_, ok := m.clearedFields[alertsource.FieldReplies]
+	return ok
+}
+
+// ResetReplies resets all changes to the "replies" field.
+func (m *AlertSourceMutation) ResetReplies() {
+	m.replies = nil
+	m.appendreplies = nil
+	delete(m.clearedFields, alertsource.FieldReplies)
+}
+
+// SetRecipients sets the "recipients" field.
+func (m *AlertSourceMutation) SetRecipients(s []string) {
+	m.recipients = &s
+	m.appendrecipients = nil
+}
+
+// Recipients returns the value of the "recipients" field in the mutation.
+func (m *AlertSourceMutation) Recipients() (r []string, exists bool) {
+	v := m.recipients
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRecipients returns the old "recipients" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldRecipients(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRecipients is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRecipients requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRecipients: %w", err)
+	}
+	return oldValue.Recipients, nil
+}
+
+// AppendRecipients adds s to the "recipients" field.
+func (m *AlertSourceMutation) AppendRecipients(s []string) {
+	m.appendrecipients = append(m.appendrecipients, s...)
+}
+
+// AppendedRecipients returns the list of values that were appended to the "recipients" field in this mutation.
+func (m *AlertSourceMutation) AppendedRecipients() ([]string, bool) {
+	if len(m.appendrecipients) == 0 {
+		return nil, false
+	}
+	return m.appendrecipients, true
+}
+
+// ClearRecipients clears the value of the "recipients" field.
+func (m *AlertSourceMutation) ClearRecipients() {
+	m.recipients = nil
+	m.appendrecipients = nil
+	m.clearedFields[alertsource.FieldRecipients] = struct{}{}
+}
+
+// RecipientsCleared returns if the "recipients" field was cleared in this mutation.
+func (m *AlertSourceMutation) RecipientsCleared() bool {
+	_, ok := m.clearedFields[alertsource.FieldRecipients]
+	return ok
+}
+
+// ResetRecipients resets all changes to the "recipients" field.
+func (m *AlertSourceMutation) ResetRecipients() {
+	m.recipients = nil
+	m.appendrecipients = nil
+	delete(m.clearedFields, alertsource.FieldRecipients)
+}
+
+// SetSubjectTemplate sets the "subject_template" field.
+func (m *AlertSourceMutation) SetSubjectTemplate(s string) {
+	m.subject_template = &s
+}
+
+// SubjectTemplate returns the value of the "subject_template" field in the mutation.
+func (m *AlertSourceMutation) SubjectTemplate() (r string, exists bool) {
+	v := m.subject_template
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSubjectTemplate returns the old "subject_template" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldSubjectTemplate(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSubjectTemplate is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSubjectTemplate requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSubjectTemplate: %w", err)
+	}
+	return oldValue.SubjectTemplate, nil
+}
+
+// ClearSubjectTemplate clears the value of the "subject_template" field.
+func (m *AlertSourceMutation) ClearSubjectTemplate() {
+	m.subject_template = nil
+	m.clearedFields[alertsource.FieldSubjectTemplate] = struct{}{}
+}
+
+// SubjectTemplateCleared returns if the "subject_template" field was cleared in this mutation.
+func (m *AlertSourceMutation) SubjectTemplateCleared() bool {
+	_, ok := m.clearedFields[alertsource.FieldSubjectTemplate]
+	return ok
+}
+
+// ResetSubjectTemplate resets all changes to the "subject_template" field.
+func (m *AlertSourceMutation) ResetSubjectTemplate() {
+	m.subject_template = nil
+	delete(m.clearedFields, alertsource.FieldSubjectTemplate)
+}
+
+// SetBodyTemplate sets the "body_template" field.
+func (m *AlertSourceMutation) SetBodyTemplate(s string) {
+	m.body_template = &s
+}
+
+// BodyTemplate returns the value of the "body_template" field in the mutation.
+func (m *AlertSourceMutation) BodyTemplate() (r string, exists bool) {
+	v := m.body_template
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBodyTemplate returns the old "body_template" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldBodyTemplate(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBodyTemplate is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBodyTemplate requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBodyTemplate: %w", err)
+	}
+	return oldValue.BodyTemplate, nil
+}
+
+// ClearBodyTemplate clears the value of the "body_template" field.
+func (m *AlertSourceMutation) ClearBodyTemplate() {
+	m.body_template = nil
+	m.clearedFields[alertsource.FieldBodyTemplate] = struct{}{}
+}
+
+// BodyTemplateCleared returns if the "body_template" field was cleared in this mutation.
+func (m *AlertSourceMutation) BodyTemplateCleared() bool {
+	_, ok := m.clearedFields[alertsource.FieldBodyTemplate]
+	return ok
+}
+
+// ResetBodyTemplate resets all changes to the "body_template" field.
+func (m *AlertSourceMutation) ResetBodyTemplate() {
+	m.body_template = nil
+	delete(m.clearedFields, alertsource.FieldBodyTemplate)
+}
+
+// SetURL sets the "url" field.
+func (m *AlertSourceMutation) SetURL(s string) {
+	m.url = &s
+}
+
+// URL returns the value of the "url" field in the mutation.
+func (m *AlertSourceMutation) URL() (r string, exists bool) {
+	v := m.url
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldURL returns the old "url" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldURL(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldURL is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldURL requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldURL: %w", err)
+	}
+	return oldValue.URL, nil
+}
+
+// ClearURL clears the value of the "url" field.
+func (m *AlertSourceMutation) ClearURL() {
+	m.url = nil
+	m.clearedFields[alertsource.FieldURL] = struct{}{}
+}
+
+// URLCleared returns if the "url" field was cleared in this mutation.
+func (m *AlertSourceMutation) URLCleared() bool {
+	_, ok := m.clearedFields[alertsource.FieldURL]
+	return ok
+}
+
+// ResetURL resets all changes to the "url" field.
+func (m *AlertSourceMutation) ResetURL() {
+	m.url = nil
+	delete(m.clearedFields, alertsource.FieldURL)
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *AlertSourceMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *AlertSourceMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *AlertSourceMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *AlertSourceMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *AlertSourceMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *AlertSourceMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// SetDeletedAt sets the "deleted_at" field.
+func (m *AlertSourceMutation) SetDeletedAt(t time.Time) {
+	m.deleted_at = &t
+}
+
+// DeletedAt returns the value of the "deleted_at" field in the mutation.
+func (m *AlertSourceMutation) DeletedAt() (r time.Time, exists bool) {
+	v := m.deleted_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDeletedAt returns the old "deleted_at" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldDeletedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDeletedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDeletedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDeletedAt: %w", err)
+	}
+	return oldValue.DeletedAt, nil
+}
+
+// ClearDeletedAt clears the value of the "deleted_at" field.
+func (m *AlertSourceMutation) ClearDeletedAt() {
+	m.deleted_at = nil
+	m.clearedFields[alertsource.FieldDeletedAt] = struct{}{}
+}
+
+// DeletedAtCleared returns if the "deleted_at" field was cleared in this mutation.
+func (m *AlertSourceMutation) DeletedAtCleared() bool {
+	_, ok := m.clearedFields[alertsource.FieldDeletedAt]
+	return ok
+}
+
+// ResetDeletedAt resets all changes to the "deleted_at" field.
+func (m *AlertSourceMutation) ResetDeletedAt() {
+	m.deleted_at = nil
+	delete(m.clearedFields, alertsource.FieldDeletedAt)
+}
+
+// SetWebhookSecret sets the "webhook_secret" field.
+func (m *AlertSourceMutation) SetWebhookSecret(s string) {
+	m.webhook_secret = &s
+}
+
+// WebhookSecret returns the value of the "webhook_secret" field in the mutation.
+func (m *AlertSourceMutation) WebhookSecret() (r string, exists bool) {
+	v := m.webhook_secret
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWebhookSecret returns the old "webhook_secret" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldWebhookSecret(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWebhookSecret is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWebhookSecret requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWebhookSecret: %w", err)
+	}
+	return oldValue.WebhookSecret, nil
+}
+
+// ClearWebhookSecret clears the value of the "webhook_secret" field.
+func (m *AlertSourceMutation) ClearWebhookSecret() {
+	m.webhook_secret = nil
+	m.clearedFields[alertsource.FieldWebhookSecret] = struct{}{}
+}
+
+// WebhookSecretCleared returns if the "webhook_secret" field was cleared in this mutation.
+func (m *AlertSourceMutation) WebhookSecretCleared() bool {
+	_, ok := m.clearedFields[alertsource.FieldWebhookSecret]
+	return ok
+}
+
+// ResetWebhookSecret resets all changes to the "webhook_secret" field.
+func (m *AlertSourceMutation) ResetWebhookSecret() {
+	m.webhook_secret = nil
+	delete(m.clearedFields, alertsource.FieldWebhookSecret)
+}
+
+// SetPreviousWebhookSecret sets the "previous_webhook_secret" field.
+func (m *AlertSourceMutation) SetPreviousWebhookSecret(s string) {
+	m.previous_webhook_secret = &s
+}
+
+// PreviousWebhookSecret returns the value of the "previous_webhook_secret" field in the mutation.
+func (m *AlertSourceMutation) PreviousWebhookSecret() (r string, exists bool) {
+	v := m.previous_webhook_secret
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPreviousWebhookSecret returns the old "previous_webhook_secret" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldPreviousWebhookSecret(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPreviousWebhookSecret is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPreviousWebhookSecret requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPreviousWebhookSecret: %w", err)
+	}
+	return oldValue.PreviousWebhookSecret, nil
+}
+
+// ClearPreviousWebhookSecret clears the value of the "previous_webhook_secret" field.
+func (m *AlertSourceMutation) ClearPreviousWebhookSecret() {
+	m.previous_webhook_secret = nil
+	m.clearedFields[alertsource.FieldPreviousWebhookSecret] = struct{}{}
+}
+
+// PreviousWebhookSecretCleared returns if the "previous_webhook_secret" field was cleared in this mutation.
+func (m *AlertSourceMutation) PreviousWebhookSecretCleared() bool {
+	_, ok := m.clearedFields[alertsource.FieldPreviousWebhookSecret]
+	return ok
+}
+
+// ResetPreviousWebhookSecret resets all changes to the "previous_webhook_secret" field.
+func (m *AlertSourceMutation) ResetPreviousWebhookSecret() {
+	m.previous_webhook_secret = nil
+	delete(m.clearedFields, alertsource.FieldPreviousWebhookSecret)
+}
+
+// SetPreviousSecretUntil sets the "previous_secret_until" field.
+func (m *AlertSourceMutation) SetPreviousSecretUntil(t time.Time) {
+	m.previous_secret_until = &t
+}
+
+// PreviousSecretUntil returns the value of the "previous_secret_until" field in the mutation.
+func (m *AlertSourceMutation) PreviousSecretUntil() (r time.Time, exists bool) {
+	v := m.previous_secret_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPreviousSecretUntil returns the old "previous_secret_until" field's value of the AlertSource entity.
+// If the AlertSource object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AlertSourceMutation) OldPreviousSecretUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPreviousSecretUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPreviousSecretUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPreviousSecretUntil: %w", err)
+	}
+	return oldValue.PreviousSecretUntil, nil
+}
+
+// ClearPreviousSecretUntil clears the value of the "previous_secret_until" field.
+func (m *AlertSourceMutation) ClearPreviousSecretUntil() {
+	m.previous_secret_until = nil
+	m.clearedFields[alertsource.FieldPreviousSecretUntil] = struct{}{}
+}
+
+// PreviousSecretUntilCleared returns if the "previous_secret_until" field was cleared in this mutation.
+func (m *AlertSourceMutation) PreviousSecretUntilCleared() bool {
+	_, ok := m.clearedFields[alertsource.FieldPreviousSecretUntil]
+	return ok
+}
+
+// ResetPreviousSecretUntil resets all changes to the "previous_secret_until" field.
+func (m *AlertSourceMutation) ResetPreviousSecretUntil() {
+	m.previous_secret_until = nil
+	delete(m.clearedFields, alertsource.FieldPreviousSecretUntil)
+}
+
+// Where appends a list predicates to the AlertSourceMutation builder.
+func (m *AlertSourceMutation) Where(ps ...predicate.AlertSource) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the AlertSourceMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *AlertSourceMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.AlertSource, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *AlertSourceMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *AlertSourceMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (AlertSource).
+func (m *AlertSourceMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *AlertSourceMutation) Fields() []string {
+	fields := make([]string, 0, 16)
+	if m.organization_id != nil {
+		fields = append(fields, alertsource.FieldOrganizationID)
+	}
+	if m.kind != nil {
+		fields = append(fields, alertsource.FieldKind)
+	}
+	if m.name != nil {
+		fields = append(fields, alertsource.FieldName)
+	}
+	if m.enabled != nil {
+		fields = append(fields, alertsource.FieldEnabled)
+	}
+	if m.message_template != nil {
+		fields = append(fields, alertsource.FieldMessageTemplate)
+	}
+	if m.replies != nil {
+		fields = append(fields, alertsource.FieldReplies)
+	}
+	if m.recipients != nil {
+		fields = append(fields, alertsource.FieldRecipients)
+	}
+	if m.subject_template != nil {
+		fields = append(fields, alertsource.FieldSubjectTemplate)
+	}
+	if m.body_template != nil {
+		fields = append(fields, alertsource.FieldBodyTemplate)
+	}
+	if m.url != nil {
+		fields = append(fields, alertsource.FieldURL)
+	}
+	if m.created_at != nil {
+		fields = append(fields, alertsource.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, alertsource.FieldUpdatedAt)
+	}
+	if m.deleted_at != nil {
+		fields = append(fields, alertsource.FieldDeletedAt)
+	}
+	if m.webhook_secret != nil {
+		fields = append(fields, alertsource.FieldWebhookSecret)
+	}
+	if m.previous_webhook_secret != nil {
+		fields = append(fields, alertsource.FieldPreviousWebhookSecret)
+	}
+	if m.previous_secret_until != nil {
+		fields = append(fields, alertsource.FieldPreviousSecretUntil)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *AlertSourceMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case alertsource.FieldOrganizationID:
+		return m.OrganizationID()
+	case alertsource.FieldKind:
+		return m.Kind()
+	case alertsource.FieldName:
+		return m.Name()
+	case alertsource.FieldEnabled:
+		return m.Enabled()
+	case alertsource.FieldMessageTemplate:
+		return m.MessageTemplate()
+	case alertsource.FieldReplies:
+		return m.Replies()
+	case alertsource.FieldRecipients:
+		return m.Recipients()
+	case alertsource.FieldSubjectTemplate:
+		return m.SubjectTemplate()
+	case alertsource.FieldBodyTemplate:
+		return m.BodyTemplate()
+	case alertsource.FieldURL:
+		return m.URL()
+	case alertsource.FieldCreatedAt:
+		return m.CreatedAt()
+	case alertsource.FieldUpdatedAt:
+		return m.UpdatedAt()
+	case alertsource.FieldDeletedAt:
+		return m.DeletedAt()
+	case alertsource.FieldWebhookSecret:
+		return m.WebhookSecret()
+	case alertsource.FieldPreviousWebhookSecret:
+		return m.PreviousWebhookSecret()
+	case alertsource.FieldPreviousSecretUntil:
+		return m.PreviousSecretUntil()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *AlertSourceMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case alertsource.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case alertsource.FieldKind:
+		return m.OldKind(ctx)
+	case alertsource.FieldName:
+		return m.OldName(ctx)
+	case alertsource.FieldEnabled:
+		return m.OldEnabled(ctx)
+	case alertsource.FieldMessageTemplate:
+		return m.OldMessageTemplate(ctx)
+	case alertsource.FieldReplies:
+		return m.OldReplies(ctx)
+	case alertsource.FieldRecipients:
+		return m.OldRecipients(ctx)
+	case alertsource.FieldSubjectTemplate:
+		return m.OldSubjectTemplate(ctx)
+	case alertsource.FieldBodyTemplate:
+		return m.OldBodyTemplate(ctx)
+	case alertsource.FieldURL:
+		return m.OldURL(ctx)
+	case alertsource.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case alertsource.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	case alertsource.FieldDeletedAt:
+		return m.OldDeletedAt(ctx)
+	case alertsource.FieldWebhookSecret:
+		return m.OldWebhookSecret(ctx)
+	case alertsource.FieldPreviousWebhookSecret:
+		return m.OldPreviousWebhookSecret(ctx)
+	case alertsource.FieldPreviousSecretUntil:
+		return m.OldPreviousSecretUntil(ctx)
+	}
+	return nil, fmt.Errorf("unknown AlertSource field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *AlertSourceMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case alertsource.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case alertsource.FieldKind:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKind(v)
+		return nil
+	case alertsource.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case alertsource.FieldEnabled:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEnabled(v)
+		return nil
+	case alertsource.FieldMessageTemplate:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMessageTemplate(v)
+		return nil
+	case alertsource.FieldReplies:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReplies(v)
+		return nil
+	case alertsource.FieldRecipients:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRecipients(v)
+		return nil
+	case alertsource.FieldSubjectTemplate:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSubjectTemplate(v)
+		return nil
+	case alertsource.FieldBodyTemplate:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBodyTemplate(v)
+		return nil
+	case alertsource.FieldURL:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetURL(v)
+		return nil
+	case alertsource.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case alertsource.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	case alertsource.FieldDeletedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDeletedAt(v)
+		return nil
+	case alertsource.FieldWebhookSecret:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWebhookSecret(v)
+		return nil
+	case alertsource.FieldPreviousWebhookSecret:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPreviousWebhookSecret(v)
+		return nil
+	case alertsource.FieldPreviousSecretUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPreviousSecretUntil(v)
+		return nil
+	}
+	return fmt.Errorf("unknown AlertSource field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *AlertSourceMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *AlertSourceMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *AlertSourceMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown AlertSource numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *AlertSourceMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(alertsource.FieldMessageTemplate) {
+		fields = append(fields, alertsource.FieldMessageTemplate)
+	}
+	if m.FieldCleared(alertsource.FieldReplies) {
+		fields = append(fields, alertsource.FieldReplies)
+	}
+	if m.FieldCleared(alertsource.FieldRecipients) {
+		fields = append(fields, alertsource.FieldRecipients)
+	}
+	if m.FieldCleared(alertsource.FieldSubjectTemplate) {
+		fields = append(fields, alertsource.FieldSubjectTemplate)
+	}
+	if m.FieldCleared(alertsource.FieldBodyTemplate) {
+		fields = append(fields, alertsource.FieldBodyTemplate)
+	}
+	if m.FieldCleared(alertsource.FieldURL) {
+		fields = append(fields, alertsource.FieldURL)
+	}
+	if m.FieldCleared(alertsource.FieldDeletedAt) {
+		fields = append(fields, alertsource.FieldDeletedAt)
+	}
+	if m.FieldCleared(alertsource.FieldWebhookSecret) {
+		fields = append(fields, alertsource.FieldWebhookSecret)
+	}
+	if m.FieldCleared(alertsource.FieldPreviousWebhookSecret) {
+		fields = append(fields, alertsource.FieldPreviousWebhookSecret)
+	}
+	if m.FieldCleared(alertsource.FieldPreviousSecretUntil) {
+		fields = append(fields, alertsource.FieldPreviousSecretUntil)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *AlertSourceMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *AlertSourceMutation) ClearField(name string) error {
+	switch name {
+	case alertsource.FieldMessageTemplate:
+		m.ClearMessageTemplate()
+		return nil
+	case alertsource.FieldReplies:
+		m.ClearReplies()
+		return nil
+	case alertsource.FieldRecipients:
+		m.ClearRecipients()
+		return nil
+	case alertsource.FieldSubjectTemplate:
+		m.ClearSubjectTemplate()
+		return nil
+	case alertsource.FieldBodyTemplate:
+		m.ClearBodyTemplate()
+		return nil
+	case alertsource.FieldURL:
+		m.ClearURL()
+		return nil
+	case alertsource.FieldDeletedAt:
+		m.ClearDeletedAt()
+		return nil
+	case alertsource.FieldWebhookSecret:
+		m.ClearWebhookSecret()
+		return nil
+	case alertsource.FieldPreviousWebhookSecret:
+		m.ClearPreviousWebhookSecret()
+		return nil
+	case alertsource.FieldPreviousSecretUntil:
+		m.ClearPreviousSecretUntil()
+		return nil
+	}
+	return fmt.Errorf("unknown AlertSource nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *AlertSourceMutation) ResetField(name string) error {
+	switch name {
+	case alertsource.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case alertsource.FieldKind:
+		m.ResetKind()
+		return nil
+	case alertsource.FieldName:
+		m.ResetName()
+		return nil
+	case alertsource.FieldEnabled:
+		m.ResetEnabled()
+		return nil
+	case alertsource.FieldMessageTemplate:
+		m.ResetMessageTemplate()
+		return nil
+	case alertsource.FieldReplies:
+		m.ResetReplies()
+		return nil
+	case alertsource.FieldRecipients:
+		m.ResetRecipients()
+		return nil
+	case alertsource.FieldSubjectTemplate:
+		m.ResetSubjectTemplate()
+		return nil
+	case alertsource.FieldBodyTemplate:
+		m.ResetBodyTemplate()
+		return nil
+	case alertsource.FieldURL:
+		m.ResetURL()
+		return nil
+	case alertsource.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case alertsource.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	case alertsource.FieldDeletedAt:
+		m.ResetDeletedAt()
+		return nil
+	case alertsource.FieldWebhookSecret:
+		m.ResetWebhookSecret()
+		return nil
+	case alertsource.FieldPreviousWebhookSecret:
+		m.ResetPreviousWebhookSecret()
+		return nil
+	case alertsource.FieldPreviousSecretUntil:
+		m.ResetPreviousSecretUntil()
+		return nil
+	}
+	return fmt.Errorf("unknown AlertSource field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *AlertSourceMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *AlertSourceMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *AlertSourceMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *AlertSourceMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *AlertSourceMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *AlertSourceMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *AlertSourceMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown AlertSource unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *AlertSourceMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown AlertSource edge %s", name)
 }
 
 // AuditEventMutation represents an operation that mutates the AuditEvent nodes in the graph.
@@ -5794,6 +7456,1704 @@ func (m *IdempotentRequestMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown IdempotentRequest edge %s", name)
 }
 
+// JobMutation represents an operation that mutates the Job nodes in the graph.
+type JobMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *string
+	organization_id     *string
+	owner_id            *string
+	family_id           *string
+	kind                *job.Kind
+	status              *job.Status
+	notification_id     *string
+	rotation_id         *string
+	message_id          *string
+	event               *string
+	lane                *string
+	scheduled_for       *time.Time
+	run_at              *time.Time
+	started_at          *time.Time
+	finished_at         *time.Time
+	attempts            *int
+	addattempts         *int
+	last_error          *string
+	delivered           *[]string
+	appenddelivered     []string
+	created_at          *time.Time
+	clearedFields       map[string]struct{}
+	api_key             *string
+	clearedapi_key      bool
+	alert_source        *string
+	clearedalert_source bool
+	done                bool
+	oldValue            func(context.Context) (*Job, error)
+	predicates          []predicate.Job
+}
+
+var _ ent.Mutation = (*JobMutation)(nil)
+
+// jobOption allows management of the mutation configuration using functional options.
+type jobOption func(*JobMutation)
+
+// newJobMutation creates new mutation for the Job entity.
+func newJobMutation(c config, op Op, opts ...jobOption) *JobMutation {
+	m := &JobMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeJob,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withJobID sets the ID field of the mutation.
+func withJobID(id string) jobOption {
+	return func(m *JobMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Job
+		)
+		m.oldValue = func(ctx context.Context) (*Job, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Job.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withJob sets the old Job of the mutation.
+func withJob(node *Job) jobOption {
+	return func(m *JobMutation) {
+		m.oldValue = func(context.Context) (*Job, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m JobMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m JobMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("db: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Job entities.
+func (m *JobMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *JobMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *JobMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Job.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *JobMutation) SetOrganizationID(s string) {
+	m.organization_id = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *JobMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *JobMutation) ResetOrganizationID() {
+	m.organization_id = nil
+}
+
+// SetOwnerID sets the "owner_id" field.
+func (m *JobMutation) SetOwnerID(s string) {
+	m.owner_id = &s
+}
+
+// OwnerID returns the value of the "owner_id" field in the mutation.
+func (m *JobMutation) OwnerID() (r string, exists bool) {
+	v := m.owner_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOwnerID returns the old "owner_id" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldOwnerID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOwnerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOwnerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOwnerID: %w", err)
+	}
+	return oldValue.OwnerID, nil
+}
+
+// ResetOwnerID resets all changes to the "owner_id" field.
+func (m *JobMutation) ResetOwnerID() {
+	m.owner_id = nil
+}
+
+// SetFamilyID sets the "family_id" field.
+func (m *JobMutation) SetFamilyID(s string) {
+	m.family_id = &s
+}
+
+// FamilyID returns the value of the "family_id" field in the mutation.
+func (m *JobMutation) FamilyID() (r string, exists bool) {
+	v := m.family_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFamilyID returns the old "family_id" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldFamilyID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFamilyID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFamilyID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFamilyID: %w", err)
+	}
+	return oldValue.FamilyID, nil
+}
+
+// ResetFamilyID resets all changes to the "family_id" field.
+func (m *JobMutation) ResetFamilyID() {
+	m.family_id = nil
+}
+
+// SetKind sets the "kind" field.
+func (m *JobMutation) SetKind(j job.Kind) {
+	m.kind = &j
+}
+
+// Kind returns the value of the "kind" field in the mutation.
+func (m *JobMutation) Kind() (r job.Kind, exists bool) {
+	v := m.kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKind returns the old "kind" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldKind(ctx context.Context) (v job.Kind, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKind: %w", err)
+	}
+	return oldValue.Kind, nil
+}
+
+// ResetKind resets all changes to the "kind" field.
+func (m *JobMutation) ResetKind() {
+	m.kind = nil
+}
+
+// SetStatus sets the "status" field.
+func (m *JobMutation) SetStatus(j job.Status) {
+	m.status = &j
+}
+
+// Status returns the value of the "status" field in the mutation.
+func (m *JobMutation) Status() (r job.Status, exists bool) {
+	v := m.status
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStatus returns the old "status" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldStatus(ctx context.Context) (v job.Status, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStatus is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStatus requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStatus: %w", err)
+	}
+	return oldValue.Status, nil
+}
+
+// ResetStatus resets all changes to the "status" field.
+func (m *JobMutation) ResetStatus() {
+	m.status = nil
+}
+
+// SetKeyID sets the "key_id" field.
+func (m *JobMutation) SetKeyID(s string) {
+	m.api_key = &s
+}
+
+// KeyID returns the value of the "key_id" field in the mutation.
+func (m *JobMutation) KeyID() (r string, exists bool) {
+	v := m.api_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKeyID returns the old "key_id" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldKeyID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKeyID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKeyID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKeyID: %w", err)
+	}
+	return oldValue.KeyID, nil
+}
+
+// ResetKeyID resets all changes to the "key_id" field.
+func (m *JobMutation) ResetKeyID() {
+	m.api_key = nil
+}
+
+// SetAlertSourceID sets the "alert_source_id" field.
+func (m *JobMutation) SetAlertSourceID(s string) {
+	m.alert_source = &s
+}
+
+// AlertSourceID returns the value of the "alert_source_id" field in the mutation.
+func (m *JobMutation) AlertSourceID() (r string, exists bool) {
+	v := m.alert_source
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAlertSourceID returns the old "alert_source_id" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldAlertSourceID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAlertSourceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAlertSourceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAlertSourceID: %w", err)
+	}
+	return oldValue.AlertSourceID, nil
+}
+
+// ClearAlertSourceID clears the value of the "alert_source_id" field.
+func (m *JobMutation) ClearAlertSourceID() {
+	m.alert_source = nil
+	m.clearedFields[dbjob.FieldAlertSourceID] = struct{}{}
+}
+
+// AlertSourceIDCleared returns if the "alert_source_id" field was cleared in this mutation.
+func (m *JobMutation) AlertSourceIDCleared() bool {
+	_, ok := m.clearedFields[dbjob.FieldAlertSourceID]
+	return ok
+}
+
+// ResetAlertSourceID resets all changes to the "alert_source_id" field.
+func (m *JobMutation) ResetAlertSourceID() {
+	m.alert_source = nil
+	delete(m.clearedFields, dbjob.FieldAlertSourceID)
+}
+
+// SetNotificationID sets the "notification_id" field.
+func (m *JobMutation) SetNotificationID(s string) {
+	m.notification_id = &s
+}
+
+// NotificationID returns the value of the "notification_id" field in the mutation.
+func (m *JobMutation) NotificationID() (r string, exists bool) {
+	v := m.notification_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNotificationID returns the old "notification_id" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldNotificationID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNotificationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNotificationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNotificationID: %w", err)
+	}
+	return oldValue.NotificationID, nil
+}
+
+// ClearNotificationID clears the value of the "notification_id" field.
+func (m *JobMutation) ClearNotificationID() {
+	m.notification_id = nil
+	m.clearedFields[dbjob.FieldNotificationID] = struct{}{}
+}
+
+// NotificationIDCleared returns if the "notification_id" field was cleared in this mutation.
+func (m *JobMutation) NotificationIDCleared() bool {
+	_, ok := m.clearedFields[dbjob.FieldNotificationID]
+	return ok
+}
+
+// ResetNotificationID resets all changes to the "notification_id" field.
+func (m *JobMutation) ResetNotificationID() {
+	m.notification_id = nil
+	delete(m.clearedFields, dbjob.FieldNotificationID)
+}
+
+// SetRotationID sets the "rotation_id" field.
+func (m *JobMutation) SetRotationID(s string) {
+	m.rotation_id = &s
+}
+
+// RotationID returns the value of the "rotation_id" field in the mutation.
+func (m *JobMutation) RotationID() (r string, exists bool) {
+	v := m.rotation_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRotationID returns the old "rotation_id" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldRotationID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRotationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRotationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRotationID: %w", err)
+	}
+	return oldValue.RotationID, nil
+}
+
+// ClearRotationID clears the value of the "rotation_id" field.
+func (m *JobMutation) ClearRotationID() {
+	m.rotation_id = nil
+	m.clearedFields[dbjob.FieldRotationID] = struct{}{}
+}
+
+// RotationIDCleared returns if the "rotation_id" field was cleared in this mutation.
+func (m *JobMutation) RotationIDCleared() bool {
+	_, ok := m.clearedFields[dbjob.FieldRotationID]
+	return ok
+}
+
+// ResetRotationID resets all changes to the "rotation_id" field.
+func (m *JobMutation) ResetRotationID() {
+	m.rotation_id = nil
+	delete(m.clearedFields, dbjob.FieldRotationID)
+}
+
+// SetMessageID sets the "message_id" field.
+func (m *JobMutation) SetMessageID(s string) {
+	m.message_id = &s
+}
+
+// MessageID returns the value of the "message_id" field in the mutation.
+func (m *JobMutation) MessageID() (r string, exists bool) {
+	v := m.message_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMessageID returns the old "message_id" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldMessageID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMessageID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMessageID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMessageID: %w", err)
+	}
+	return oldValue.MessageID, nil
+}
+
+// ClearMessageID clears the value of the "message_id" field.
+func (m *JobMutation) ClearMessageID() {
+	m.message_id = nil
+	m.clearedFields[dbjob.FieldMessageID] = struct{}{}
+}
+
+// MessageIDCleared returns if the "message_id" field was cleared in this mutation.
+func (m *JobMutation) MessageIDCleared() bool {
+	_, ok := m.clearedFields[dbjob.FieldMessageID]
+	return ok
+}
+
+// ResetMessageID resets all changes to the "message_id" field.
+func (m *JobMutation) ResetMessageID() {
+	m.message_id = nil
+	delete(m.clearedFields, dbjob.FieldMessageID)
+}
+
+// SetEvent sets the "event" field.
+func (m *JobMutation) SetEvent(s string) {
+	m.event = &s
+}
+
+// Event returns the value of the "event" field in the mutation.
+func (m *JobMutation) Event() (r string, exists bool) {
+	v := m.event
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEvent returns the old "event" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldEvent(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEvent is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEvent requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEvent: %w", err)
+	}
+	return oldValue.Event, nil
+}
+
+// ClearEvent clears the value of the "event" field.
+func (m *JobMutation) ClearEvent() {
+	m.event = nil
+	m.clearedFields[dbjob.FieldEvent] = struct{}{}
+}
+
+// EventCleared returns if the "event" field was cleared in this mutation.
+func (m *JobMutation) EventCleared() bool {
+	_, ok := m.clearedFields[dbjob.FieldEvent]
+	return ok
+}
+
+// ResetEvent resets all changes to the "event" field.
+func (m *JobMutation) ResetEvent() {
+	m.event = nil
+	delete(m.clearedFields, dbjob.FieldEvent)
+}
+
+// SetLane sets the "lane" field.
+func (m *JobMutation) SetLane(s string) {
+	m.lane = &s
+}
+
+// Lane returns the value of the "lane" field in the mutation.
+func (m *JobMutation) Lane() (r string, exists bool) {
+	v := m.lane
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLane returns the old "lane" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldLane(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLane is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLane requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLane: %w", err)
+	}
+	return oldValue.Lane, nil
+}
+
+// ResetLane resets all changes to the "lane" field.
+func (m *JobMutation) ResetLane() {
+	m.lane = nil
+}
+
+// SetScheduledFor sets the "scheduled_for" field.
+func (m *JobMutation) SetScheduledFor(t time.Time) {
+	m.scheduled_for = &t
+}
+
+// ScheduledFor returns the value of the "scheduled_for" field in the mutation.
+func (m *JobMutation) ScheduledFor() (r time.Time, exists bool) {
+	v := m.scheduled_for
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldScheduledFor returns the old "scheduled_for" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldScheduledFor(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldScheduledFor is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldScheduledFor requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldScheduledFor: %w", err)
+	}
+	return oldValue.ScheduledFor, nil
+}
+
+// ResetScheduledFor resets all changes to the "scheduled_for" field.
+func (m *JobMutation) ResetScheduledFor() {
+	m.scheduled_for = nil
+}
+
+// SetRunAt sets the "run_at" field.
+func (m *JobMutation) SetRunAt(t time.Time) {
+	m.run_at = &t
+}
+
+// RunAt returns the value of the "run_at" field in the mutation.
+func (m *JobMutation) RunAt() (r time.Time, exists bool) {
+	v := m.run_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRunAt returns the old "run_at" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldRunAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRunAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRunAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRunAt: %w", err)
+	}
+	return oldValue.RunAt, nil
+}
+
+// ResetRunAt resets all changes to the "run_at" field.
+func (m *JobMutation) ResetRunAt() {
+	m.run_at = nil
+}
+
+// SetStartedAt sets the "started_at" field.
+func (m *JobMutation) SetStartedAt(t time.Time) {
+	m.started_at = &t
+}
+
+// StartedAt returns the value of the "started_at" field in the mutation.
+func (m *JobMutation) StartedAt() (r time.Time, exists bool) {
+	v := m.started_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStartedAt returns the old "started_at" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldStartedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStartedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStartedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStartedAt: %w", err)
+	}
+	return oldValue.StartedAt, nil
+}
+
+// ClearStartedAt clears the value of the "started_at" field.
+func (m *JobMutation) ClearStartedAt() {
+	m.started_at = nil
+	m.clearedFields[dbjob.FieldStartedAt] = struct{}{}
+}
+
+// StartedAtCleared returns if the "started_at" field was cleared in this mutation.
+func (m *JobMutation) StartedAtCleared() bool {
+	_, ok := m.clearedFields[dbjob.FieldStartedAt]
+	return ok
+}
+
+// ResetStartedAt resets all changes to the "started_at" field.
+func (m *JobMutation) ResetStartedAt() {
+	m.started_at = nil
+	delete(m.clearedFields, dbjob.FieldStartedAt)
+}
+
+// SetFinishedAt sets the "finished_at" field.
+func (m *JobMutation) SetFinishedAt(t time.Time) {
+	m.finished_at = &t
+}
+
+// FinishedAt returns the value of the "finished_at" field in the mutation.
+func (m *JobMutation) FinishedAt() (r time.Time, exists bool) {
+	v := m.finished_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFinishedAt returns the old "finished_at" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldFinishedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFinishedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFinishedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFinishedAt: %w", err)
+	}
+	return oldValue.FinishedAt, nil
+}
+
+// ClearFinishedAt clears the value of the "finished_at" field.
+func (m *JobMutation) ClearFinishedAt() {
+	m.finished_at = nil
+	m.clearedFields[dbjob.FieldFinishedAt] = struct{}{}
+}
+
+// FinishedAtCleared returns if the "finished_at" field was cleared in this mutation.
+func (m *JobMutation) FinishedAtCleared() bool {
+	_, ok := m.clearedFields[dbjob.FieldFinishedAt]
+	return ok
+}
+
+// ResetFinishedAt resets all changes to the "finished_at" field.
+func (m *JobMutation) ResetFinishedAt() {
+	m.finished_at = nil
+	delete(m.clearedFields, dbjob.FieldFinishedAt)
+}
+
+// SetAttempts sets the "attempts" field.
+func (m *JobMutation) SetAttempts(i int) {
+	m.attempts = &i
+	m.addattempts = nil
+}
+
+// Attempts returns the value of the "attempts" field in the mutation.
+func (m *JobMutation) Attempts() (r int, exists bool) {
+	v := m.attempts
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAttempts returns the old "attempts" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldAttempts(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAttempts is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAttempts requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAttempts: %w", err)
+	}
+	return oldValue.Attempts, nil
+}
+
+// AddAttempts adds i to the "attempts" field.
+func (m *JobMutation) AddAttempts(i int) {
+	if m.addattempts != nil {
+		*m.addattempts += i
+	} else {
+		m.addattempts = &i
+	}
+}
+
+// AddedAttempts returns the value that was added to the "attempts" field in this mutation.
+func (m *JobMutation) AddedAttempts() (r int, exists bool) {
+	v := m.addattempts
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetAttempts resets all changes to the "attempts" field.
+func (m *JobMutation) ResetAttempts() {
+	m.attempts = nil
+	m.addattempts = nil
+}
+
+// SetLastError sets the "last_error" field.
+func (m *JobMutation) SetLastError(s string) {
+	m.last_error = &s
+}
+
+// LastError returns the value of the "last_error" field in the mutation.
+func (m *JobMutation) LastError() (r string, exists bool) {
+	v := m.last_error
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLastError returns the old "last_error" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldLastError(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLastError is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLastError requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLastError: %w", err)
+	}
+	return oldValue.LastError, nil
+}
+
+// ClearLastError clears the value of the "last_error" field.
+func (m *JobMutation) ClearLastError() {
+	m.last_error = nil
+	m.clearedFields[dbjob.FieldLastError] = struct{}{}
+}
+
+// LastErrorCleared returns if the "last_error" field was cleared in this mutation.
+func (m *JobMutation) LastErrorCleared() bool {
+	_, ok := m.clearedFields[dbjob.FieldLastError]
+	return ok
+}
+
+// ResetLastError resets all changes to the "last_error" field.
+func (m *JobMutation) ResetLastError() {
+	m.last_error = nil
+	delete(m.clearedFields, dbjob.FieldLastError)
+}
+
+// SetDelivered sets the "delivered" field.
+func (m *JobMutation) SetDelivered(s []string) {
+	m.delivered = &s
+	m.appenddelivered = nil
+}
+
+// Delivered returns the value of the "delivered" field in the mutation.
+func (m *JobMutation) Delivered() (r []string, exists bool) {
+	v := m.delivered
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDelivered returns the old "delivered" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldDelivered(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDelivered is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDelivered requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDelivered: %w", err)
+	}
+	return oldValue.Delivered, nil
+}
+
+// AppendDelivered adds s to the "delivered" field.
+func (m *JobMutation) AppendDelivered(s []string) {
+	m.appenddelivered = append(m.appenddelivered, s...)
+}
+
+// AppendedDelivered returns the list of values that were appended to the "delivered" field in this mutation.
+func (m *JobMutation) AppendedDelivered() ([]string, bool) {
+	if len(m.appenddelivered) == 0 {
+		return nil, false
+	}
+	return m.appenddelivered, true
+}
+
+// ClearDelivered clears the value of the "delivered" field.
+func (m *JobMutation) ClearDelivered() {
+	m.delivered = nil
+	m.appenddelivered = nil
+	m.clearedFields[dbjob.FieldDelivered] = struct{}{}
+}
+
+// DeliveredCleared returns if the "delivered" field was cleared in this mutation.
+func (m *JobMutation) DeliveredCleared() bool {
+	_, ok := m.clearedFields[dbjob.FieldDelivered]
+	return ok
+}
+
+// ResetDelivered resets all changes to the "delivered" field.
+func (m *JobMutation) ResetDelivered() {
+	m.delivered = nil
+	m.appenddelivered = nil
+	delete(m.clearedFields, dbjob.FieldDelivered)
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *JobMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *JobMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Job entity.
+// If the Job object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *JobMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *JobMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetAPIKeyID sets the "api_key" edge to the APIKey entity by id.
+func (m *JobMutation) SetAPIKeyID(id string) {
+	m.api_key = &id
+}
+
+// ClearAPIKey clears the "api_key" edge to the APIKey entity.
+func (m *JobMutation) ClearAPIKey() {
+	m.clearedapi_key = true
+	m.clearedFields[dbjob.FieldKeyID] = struct{}{}
+}
+
+// APIKeyCleared reports if the "api_key" edge to the APIKey entity was cleared.
+func (m *JobMutation) APIKeyCleared() bool {
+	return m.clearedapi_key
+}
+
+// APIKeyID returns the "api_key" edge ID in the mutation.
+func (m *JobMutation) APIKeyID() (id string, exists bool) {
+	if m.api_key != nil {
+		return *m.api_key, true
+	}
+	return
+}
+
+// APIKeyIDs returns the "api_key" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// APIKeyID instead. It exists only for internal usage by the builders.
+func (m *JobMutation) APIKeyIDs() (ids []string) {
+	if id := m.api_key; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetAPIKey resets all changes to the "api_key" edge.
+func (m *JobMutation) ResetAPIKey() {
+	m.api_key = nil
+	m.clearedapi_key = false
+}
+
+// ClearAlertSource clears the "alert_source" edge to the AlertSource entity.
+func (m *JobMutation) ClearAlertSource() {
+	m.clearedalert_source = true
+	m.clearedFields[dbjob.FieldAlertSourceID] = struct{}{}
+}
+
+// AlertSourceCleared reports if the "alert_source" edge to the AlertSource entity was cleared.
+func (m *JobMutation) AlertSourceCleared() bool {
+	return m.AlertSourceIDCleared() || m.clearedalert_source
+}
+
+// AlertSourceIDs returns the "alert_source" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// AlertSourceID instead. It exists only for internal usage by the builders.
+func (m *JobMutation) AlertSourceIDs() (ids []string) {
+	if id := m.alert_source; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetAlertSource resets all changes to the "alert_source" edge.
+func (m *JobMutation) ResetAlertSource() {
+	m.alert_source = nil
+	m.clearedalert_source = false
+}
+
+// Where appends a list predicates to the JobMutation builder.
+func (m *JobMutation) Where(ps ...predicate.Job) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the JobMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *JobMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Job, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *JobMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *JobMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Job).
+func (m *JobMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *JobMutation) Fields() []string {
+	fields := make([]string, 0, 20)
+	if m.organization_id != nil {
+		fields = append(fields, dbjob.FieldOrganizationID)
+	}
+	if m.owner_id != nil {
+		fields = append(fields, dbjob.FieldOwnerID)
+	}
+	if m.family_id != nil {
+		fields = append(fields, dbjob.FieldFamilyID)
+	}
+	if m.kind != nil {
+		fields = append(fields, dbjob.FieldKind)
+	}
+	if m.status != nil {
+		fields = append(fields, dbjob.FieldStatus)
+	}
+	if m.api_key != nil {
+		fields = append(fields, dbjob.FieldKeyID)
+	}
+	if m.alert_source != nil {
+		fields = append(fields, dbjob.FieldAlertSourceID)
+	}
+	if m.notification_id != nil {
+		fields = append(fields, dbjob.FieldNotificationID)
+	}
+	if m.rotation_id != nil {
+		fields = append(fields, dbjob.FieldRotationID)
+	}
+	if m.message_id != nil {
+		fields = append(fields, dbjob.FieldMessageID)
+	}
+	if m.event != nil {
+		fields = append(fields, dbjob.FieldEvent)
+	}
+	if m.lane != nil {
+		fields = append(fields, dbjob.FieldLane)
+	}
+	if m.scheduled_for != nil {
+		fields = append(fields, dbjob.FieldScheduledFor)
+	}
+	if m.run_at != nil {
+		fields = append(fields, dbjob.FieldRunAt)
+	}
+	if m.started_at != nil {
+		fields = append(fields, dbjob.FieldStartedAt)
+	}
+	if m.finished_at != nil {
+		fields = append(fields, dbjob.FieldFinishedAt)
+	}
+	if m.attempts != nil {
+		fields = append(fields, dbjob.FieldAttempts)
+	}
+	if m.last_error != nil {
+		fields = append(fields, dbjob.FieldLastError)
+	}
+	if m.delivered != nil {
+		fields = append(fields, dbjob.FieldDelivered)
+	}
+	if m.created_at != nil {
+		fields = append(fields, dbjob.FieldCreatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *JobMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case dbjob.FieldOrganizationID:
+		return m.OrganizationID()
+	case dbjob.FieldOwnerID:
+		return m.OwnerID()
+	case dbjob.FieldFamilyID:
+		return m.FamilyID()
+	case dbjob.FieldKind:
+		return m.Kind()
+	case dbjob.FieldStatus:
+		return m.Status()
+	case dbjob.FieldKeyID:
+		return m.KeyID()
+	case dbjob.FieldAlertSourceID:
+		return m.AlertSourceID()
+	case dbjob.FieldNotificationID:
+		return m.NotificationID()
+	case dbjob.FieldRotationID:
+		return m.RotationID()
+	case dbjob.FieldMessageID:
+		return m.MessageID()
+	case dbjob.FieldEvent:
+		return m.Event()
+	case dbjob.FieldLane:
+		return m.Lane()
+	case dbjob.FieldScheduledFor:
+		return m.ScheduledFor()
+	case dbjob.FieldRunAt:
+		return m.RunAt()
+	case dbjob.FieldStartedAt:
+		return m.StartedAt()
+	case dbjob.FieldFinishedAt:
+		return m.FinishedAt()
+	case dbjob.FieldAttempts:
+		return m.Attempts()
+	case dbjob.FieldLastError:
+		return m.LastError()
+	case dbjob.FieldDelivered:
+		return m.Delivered()
+	case dbjob.FieldCreatedAt:
+		return m.CreatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *JobMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case dbjob.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case dbjob.FieldOwnerID:
+		return m.OldOwnerID(ctx)
+	case dbjob.FieldFamilyID:
+		return m.OldFamilyID(ctx)
+	case dbjob.FieldKind:
+		return m.OldKind(ctx)
+	case dbjob.FieldStatus:
+		return m.OldStatus(ctx)
+	case dbjob.FieldKeyID:
+		return m.OldKeyID(ctx)
+	case dbjob.FieldAlertSourceID:
+		return m.OldAlertSourceID(ctx)
+	case dbjob.FieldNotificationID:
+		return m.OldNotificationID(ctx)
+	case dbjob.FieldRotationID:
+		return m.OldRotationID(ctx)
+	case dbjob.FieldMessageID:
+		return m.OldMessageID(ctx)
+	case dbjob.FieldEvent:
+		return m.OldEvent(ctx)
+	case dbjob.FieldLane:
+		return m.OldLane(ctx)
+	case dbjob.FieldScheduledFor:
+		return m.OldScheduledFor(ctx)
+	case dbjob.FieldRunAt:
+		return m.OldRunAt(ctx)
+	case dbjob.FieldStartedAt:
+		return m.OldStartedAt(ctx)
+	case dbjob.FieldFinishedAt:
+		return m.OldFinishedAt(ctx)
+	case dbjob.FieldAttempts:
+		return m.OldAttempts(ctx)
+	case dbjob.FieldLastError:
+		return m.OldLastError(ctx)
+	case dbjob.FieldDelivered:
+		return m.OldDelivered(ctx)
+	case dbjob.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Job field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *JobMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case dbjob.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case dbjob.FieldOwnerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOwnerID(v)
+		return nil
+	case dbjob.FieldFamilyID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFamilyID(v)
+		return nil
+	case dbjob.FieldKind:
+		v, ok := value.(job.Kind)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKind(v)
+		return nil
+	case dbjob.FieldStatus:
+		v, ok := value.(job.Status)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStatus(v)
+		return nil
+	case dbjob.FieldKeyID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKeyID(v)
+		return nil
+	case dbjob.FieldAlertSourceID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAlertSourceID(v)
+		return nil
+	case dbjob.FieldNotificationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNotificationID(v)
+		return nil
+	case dbjob.FieldRotationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRotationID(v)
+		return nil
+	case dbjob.FieldMessageID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMessageID(v)
+		return nil
+	case dbjob.FieldEvent:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEvent(v)
+		return nil
+	case dbjob.FieldLane:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLane(v)
+		return nil
+	case dbjob.FieldScheduledFor:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetScheduledFor(v)
+		return nil
+	case dbjob.FieldRunAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRunAt(v)
+		return nil
+	case dbjob.FieldStartedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStartedAt(v)
+		return nil
+	case dbjob.FieldFinishedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFinishedAt(v)
+		return nil
+	case dbjob.FieldAttempts:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAttempts(v)
+		return nil
+	case dbjob.FieldLastError:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLastError(v)
+		return nil
+	case dbjob.FieldDelivered:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDelivered(v)
+		return nil
+	case dbjob.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Job field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *JobMutation) AddedFields() []string {
+	var fields []string
+	if m.addattempts != nil {
+		fields = append(fields, dbjob.FieldAttempts)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *JobMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case dbjob.FieldAttempts:
+		return m.AddedAttempts()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *JobMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case dbjob.FieldAttempts:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddAttempts(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Job numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *JobMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(dbjob.FieldAlertSourceID) {
+		fields = append(fields, dbjob.FieldAlertSourceID)
+	}
+	if m.FieldCleared(dbjob.FieldNotificationID) {
+		fields = append(fields, dbjob.FieldNotificationID)
+	}
+	if m.FieldCleared(dbjob.FieldRotationID) {
+		fields = append(fields, dbjob.FieldRotationID)
+	}
+	if m.FieldCleared(dbjob.FieldMessageID) {
+		fields = append(fields, dbjob.FieldMessageID)
+	}
+	if m.FieldCleared(dbjob.FieldEvent) {
+		fields = append(fields, dbjob.FieldEvent)
+	}
+	if m.FieldCleared(dbjob.FieldStartedAt) {
+		fields = append(fields, dbjob.FieldStartedAt)
+	}
+	if m.FieldCleared(dbjob.FieldFinishedAt) {
+		fields = append(fields, dbjob.FieldFinishedAt)
+	}
+	if m.FieldCleared(dbjob.FieldLastError) {
+		fields = append(fields, dbjob.FieldLastError)
+	}
+	if m.FieldCleared(dbjob.FieldDelivered) {
+		fields = append(fields, dbjob.FieldDelivered)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *JobMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *JobMutation) ClearField(name string) error {
+	switch name {
+	case dbjob.FieldAlertSourceID:
+		m.ClearAlertSourceID()
+		return nil
+	case dbjob.FieldNotificationID:
+		m.ClearNotificationID()
+		return nil
+	case dbjob.FieldRotationID:
+		m.ClearRotationID()
+		return nil
+	case dbjob.FieldMessageID:
+		m.ClearMessageID()
+		return nil
+	case dbjob.FieldEvent:
+		m.ClearEvent()
+		return nil
+	case dbjob.FieldStartedAt:
+		m.ClearStartedAt()
+		return nil
+	case dbjob.FieldFinishedAt:
+		m.ClearFinishedAt()
+		return nil
+	case dbjob.FieldLastError:
+		m.ClearLastError()
+		return nil
+	case dbjob.FieldDelivered:
+		m.ClearDelivered()
+		return nil
+	}
+	return fmt.Errorf("unknown Job nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *JobMutation) ResetField(name string) error {
+	switch name {
+	case dbjob.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case dbjob.FieldOwnerID:
+		m.ResetOwnerID()
+		return nil
+	case dbjob.FieldFamilyID:
+		m.ResetFamilyID()
+		return nil
+	case dbjob.FieldKind:
+		m.ResetKind()
+		return nil
+	case dbjob.FieldStatus:
+		m.ResetStatus()
+		return nil
+	case dbjob.FieldKeyID:
+		m.ResetKeyID()
+		return nil
+	case dbjob.FieldAlertSourceID:
+		m.ResetAlertSourceID()
+		return nil
+	case dbjob.FieldNotificationID:
+		m.ResetNotificationID()
+		return nil
+	case dbjob.FieldRotationID:
+		m.ResetRotationID()
+		return nil
+	case dbjob.FieldMessageID:
+		m.ResetMessageID()
+		return nil
+	case dbjob.FieldEvent:
+		m.ResetEvent()
+		return nil
+	case dbjob.FieldLane:
+		m.ResetLane()
+		return nil
+	case dbjob.FieldScheduledFor:
+		m.ResetScheduledFor()
+		return nil
+	case dbjob.FieldRunAt:
+		m.ResetRunAt()
+		return nil
+	case dbjob.FieldStartedAt:
+		m.ResetStartedAt()
+		return nil
+	case dbjob.FieldFinishedAt:
+		m.ResetFinishedAt()
+		return nil
+	case dbjob.FieldAttempts:
+		m.ResetAttempts()
+		return nil
+	case dbjob.FieldLastError:
+		m.ResetLastError()
+		return nil
+	case dbjob.FieldDelivered:
+		m.ResetDelivered()
+		return nil
+	case dbjob.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Job field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *JobMutation) AddedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.api_key != nil {
+		edges = append(edges, dbjob.EdgeAPIKey)
+	}
+	if m.alert_source != nil {
+		edges = append(edges, dbjob.EdgeAlertSource)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *JobMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case dbjob.EdgeAPIKey:
+		if id := m.api_key; id != nil {
+			return []ent.Value{*id}
+		}
+	case dbjob.EdgeAlertSource:
+		if id := m.alert_source; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *JobMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 2)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *JobMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *JobMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.clearedapi_key {
+		edges = append(edges, dbjob.EdgeAPIKey)
+	}
+	if m.clearedalert_source {
+		edges = append(edges, dbjob.EdgeAlertSource)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *JobMutation) EdgeCleared(name string) bool {
+	switch name {
+	case dbjob.EdgeAPIKey:
+		return m.clearedapi_key
+	case dbjob.EdgeAlertSource:
+		return m.clearedalert_source
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *JobMutation) ClearEdge(name string) error {
+	switch name {
+	case dbjob.EdgeAPIKey:
+		m.ClearAPIKey()
+		return nil
+	case dbjob.EdgeAlertSource:
+		m.ClearAlertSource()
+		return nil
+	}
+	return fmt.Errorf("unknown Job unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *JobMutation) ResetEdge(name string) error {
+	switch name {
+	case dbjob.EdgeAPIKey:
+		m.ResetAPIKey()
+		return nil
+	case dbjob.EdgeAlertSource:
+		m.ResetAlertSource()
+		return nil
+	}
+	return fmt.Errorf("unknown Job edge %s", name)
+}
+
 // KeyFamilyMutation represents an operation that mutates the KeyFamily nodes in the graph.
 type KeyFamilyMutation struct {
 	config
@@ -6912,6 +10272,2017 @@ func (m *KeyScopeMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown KeyScope edge %s", name)
 }
 
+// NotificationMutation represents an operation that mutates the Notification nodes in the graph.
+type NotificationMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *string
+	organization_id     *string
+	owner_id            *string
+	family_id           *string
+	notify_at           *time.Time
+	created_at          *time.Time
+	updated_at          *time.Time
+	clearedFields       map[string]struct{}
+	api_key             *string
+	clearedapi_key      bool
+	alert_source        *string
+	clearedalert_source bool
+	job                 *string
+	clearedjob          bool
+	done                bool
+	oldValue            func(context.Context) (*Notification, error)
+	predicates          []predicate.Notification
+}
+
+var _ ent.Mutation = (*NotificationMutation)(nil)
+
+// notificationOption allows management of the mutation configuration using functional options.
+type notificationOption func(*NotificationMutation)
+
+// newNotificationMutation creates new mutation for the Notification entity.
+func newNotificationMutation(c config, op Op, opts ...notificationOption) *NotificationMutation {
+	m := &NotificationMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeNotification,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withNotificationID sets the ID field of the mutation.
+func withNotificationID(id string) notificationOption {
+	return func(m *NotificationMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Notification
+		)
+		m.oldValue = func(ctx context.Context) (*Notification, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Notification.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withNotification sets the old Notification of the mutation.
+func withNotification(node *Notification) notificationOption {
+	return func(m *NotificationMutation) {
+		m.oldValue = func(context.Context) (*Notification, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m NotificationMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m NotificationMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("db: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Notification entities.
+func (m *NotificationMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *NotificationMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *NotificationMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Notification.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *NotificationMutation) SetOrganizationID(s string) {
+	m.organization_id = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *NotificationMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the Notification entity.
+// If the Notification object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NotificationMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *NotificationMutation) ResetOrganizationID() {
+	m.organization_id = nil
+}
+
+// SetOwnerID sets the "owner_id" field.
+func (m *NotificationMutation) SetOwnerID(s string) {
+	m.owner_id = &s
+}
+
+// OwnerID returns the value of the "owner_id" field in the mutation.
+func (m *NotificationMutation) OwnerID() (r string, exists bool) {
+	v := m.owner_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOwnerID returns the old "owner_id" field's value of the Notification entity.
+// If the Notification object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NotificationMutation) OldOwnerID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOwnerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOwnerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOwnerID: %w", err)
+	}
+	return oldValue.OwnerID, nil
+}
+
+// ResetOwnerID resets all changes to the "owner_id" field.
+func (m *NotificationMutation) ResetOwnerID() {
+	m.owner_id = nil
+}
+
+// SetFamilyID sets the "family_id" field.
+func (m *NotificationMutation) SetFamilyID(s string) {
+	m.family_id = &s
+}
+
+// FamilyID returns the value of the "family_id" field in the mutation.
+func (m *NotificationMutation) FamilyID() (r string, exists bool) {
+	v := m.family_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFamilyID returns the old "family_id" field's value of the Notification entity.
+// If the Notification object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NotificationMutation) OldFamilyID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFamilyID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFamilyID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFamilyID: %w", err)
+	}
+	return oldValue.FamilyID, nil
+}
+
+// ResetFamilyID resets all changes to the "family_id" field.
+func (m *NotificationMutation) ResetFamilyID() {
+	m.family_id = nil
+}
+
+// SetKeyID sets the "key_id" field.
+func (m *NotificationMutation) SetKeyID(s string) {
+	m.api_key = &s
+}
+
+// KeyID returns the value of the "key_id" field in the mutation.
+func (m *NotificationMutation) KeyID() (r string, exists bool) {
+	v := m.api_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKeyID returns the old "key_id" field's value of the Notification entity.
+// If the Notification object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NotificationMutation) OldKeyID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKeyID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKeyID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKeyID: %w", err)
+	}
+	return oldValue.KeyID, nil
+}
+
+// ResetKeyID resets all changes to the "key_id" field.
+func (m *NotificationMutation) ResetKeyID() {
+	m.api_key = nil
+}
+
+// SetNotifyAt sets the "notify_at" field.
+func (m *NotificationMutation) SetNotifyAt(t time.Time) {
+	m.notify_at = &t
+}
+
+// NotifyAt returns the value of the "notify_at" field in the mutation.
+func (m *NotificationMutation) NotifyAt() (r time.Time, exists bool) {
+	v := m.notify_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNotifyAt returns the old "notify_at" field's value of the Notification entity.
+// If the Notification object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NotificationMutation) OldNotifyAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNotifyAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNotifyAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNotifyAt: %w", err)
+	}
+	return oldValue.NotifyAt, nil
+}
+
+// ResetNotifyAt resets all changes to the "notify_at" field.
+func (m *NotificationMutation) ResetNotifyAt() {
+	m.notify_at = nil
+}
+
+// SetAlertSourceID sets the "alert_source_id" field.
+func (m *NotificationMutation) SetAlertSourceID(s string) {
+	m.alert_source = &s
+}
+
+// AlertSourceID returns the value of the "alert_source_id" field in the mutation.
+func (m *NotificationMutation) AlertSourceID() (r string, exists bool) {
+	v := m.alert_source
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAlertSourceID returns the old "alert_source_id" field's value of the Notification entity.
+// If the Notification object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NotificationMutation) OldAlertSourceID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAlertSourceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAlertSourceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAlertSourceID: %w", err)
+	}
+	return oldValue.AlertSourceID, nil
+}
+
+// ResetAlertSourceID resets all changes to the "alert_source_id" field.
+func (m *NotificationMutation) ResetAlertSourceID() {
+	m.alert_source = nil
+}
+
+// SetJobID sets the "job_id" field.
+func (m *NotificationMutation) SetJobID(s string) {
+	m.job = &s
+}
+
+// JobID returns the value of the "job_id" field in the mutation.
+func (m *NotificationMutation) JobID() (r string, exists bool) {
+	v := m.job
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldJobID returns the old "job_id" field's value of the Notification entity.
+// If the Notification object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NotificationMutation) OldJobID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldJobID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldJobID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldJobID: %w", err)
+	}
+	return oldValue.JobID, nil
+}
+
+// ResetJobID resets all changes to the "job_id" field.
+func (m *NotificationMutation) ResetJobID() {
+	m.job = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *NotificationMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *NotificationMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Notification entity.
+// If the Notification object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NotificationMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *NotificationMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *NotificationMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *NotificationMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the Notification entity.
+// If the Notification object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NotificationMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *NotificationMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// SetAPIKeyID sets the "api_key" edge to the APIKey entity by id.
+func (m *NotificationMutation) SetAPIKeyID(id string) {
+	m.api_key = &id
+}
+
+// ClearAPIKey clears the "api_key" edge to the APIKey entity.
+func (m *NotificationMutation) ClearAPIKey() {
+	m.clearedapi_key = true
+	m.clearedFields[notification.FieldKeyID] = struct{}{}
+}
+
+// APIKeyCleared reports if the "api_key" edge to the APIKey entity was cleared.
+func (m *NotificationMutation) APIKeyCleared() bool {
+	return m.clearedapi_key
+}
+
+// APIKeyID returns the "api_key" edge ID in the mutation.
+func (m *NotificationMutation) APIKeyID() (id string, exists bool) {
+	if m.api_key != nil {
+		return *m.api_key, true
+	}
+	return
+}
+
+// APIKeyIDs returns the "api_key" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// APIKeyID instead. It exists only for internal usage by the builders.
+func (m *NotificationMutation) APIKeyIDs() (ids []string) {
+	if id := m.api_key; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetAPIKey resets all changes to the "api_key" edge.
+func (m *NotificationMutation) ResetAPIKey() {
+	m.api_key = nil
+	m.clearedapi_key = false
+}
+
+// ClearAlertSource clears the "alert_source" edge to the AlertSource entity.
+func (m *NotificationMutation) ClearAlertSource() {
+	m.clearedalert_source = true
+	m.clearedFields[notification.FieldAlertSourceID] = struct{}{}
+}
+
+// AlertSourceCleared reports if the "alert_source" edge to the AlertSource entity was cleared.
+func (m *NotificationMutation) AlertSourceCleared() bool {
+	return m.clearedalert_source
+}
+
+// AlertSourceIDs returns the "alert_source" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// AlertSourceID instead. It exists only for internal usage by the builders.
+func (m *NotificationMutation) AlertSourceIDs() (ids []string) {
+	if id := m.alert_source; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetAlertSource resets all changes to the "alert_source" edge.
+func (m *NotificationMutation) ResetAlertSource() {
+	m.alert_source = nil
+	m.clearedalert_source = false
+}
+
+// ClearJob clears the "job" edge to the Job entity.
+func (m *NotificationMutation) ClearJob() {
+	m.clearedjob = true
+	m.clearedFields[notification.FieldJobID] = struct{}{}
+}
+
+// JobCleared reports if the "job" edge to the Job entity was cleared.
+func (m *NotificationMutation) JobCleared() bool {
+	return m.clearedjob
+}
+
+// JobIDs returns the "job" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// JobID instead. It exists only for internal usage by the builders.
+func (m *NotificationMutation) JobIDs() (ids []string) {
+	if id := m.job; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetJob resets all changes to the "job" edge.
+func (m *NotificationMutation) ResetJob() {
+	m.job = nil
+	m.clearedjob = false
+}
+
+// Where appends a list predicates to the NotificationMutation builder.
+func (m *NotificationMutation) Where(ps ...predicate.Notification) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the NotificationMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *NotificationMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Notification, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *NotificationMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *NotificationMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Notification).
+func (m *NotificationMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *NotificationMutation) Fields() []string {
+	fields := make([]string, 0, 9)
+	if m.organization_id != nil {
+		fields = append(fields, notification.FieldOrganizationID)
+	}
+	if m.owner_id != nil {
+		fields = append(fields, notification.FieldOwnerID)
+	}
+	if m.family_id != nil {
+		fields = append(fields, notification.FieldFamilyID)
+	}
+	if m.api_key != nil {
+		fields = append(fields, notification.FieldKeyID)
+	}
+	if m.notify_at != nil {
+		fields = append(fields, notification.FieldNotifyAt)
+	}
+	if m.alert_source != nil {
+		fields = append(fields, notification.FieldAlertSourceID)
+	}
+	if m.job != nil {
+		fields = append(fields, notification.FieldJobID)
+	}
+	if m.created_at != nil {
+		fields = append(fields, notification.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, notification.FieldUpdatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *NotificationMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case notification.FieldOrganizationID:
+		return m.OrganizationID()
+	case notification.FieldOwnerID:
+		return m.OwnerID()
+	case notification.FieldFamilyID:
+		return m.FamilyID()
+	case notification.FieldKeyID:
+		return m.KeyID()
+	case notification.FieldNotifyAt:
+		return m.NotifyAt()
+	case notification.FieldAlertSourceID:
+		return m.AlertSourceID()
+	case notification.FieldJobID:
+		return m.JobID()
+	case notification.FieldCreatedAt:
+		return m.CreatedAt()
+	case notification.FieldUpdatedAt:
+		return m.UpdatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *NotificationMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case notification.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case notification.FieldOwnerID:
+		return m.OldOwnerID(ctx)
+	case notification.FieldFamilyID:
+		return m.OldFamilyID(ctx)
+	case notification.FieldKeyID:
+		return m.OldKeyID(ctx)
+	case notification.FieldNotifyAt:
+		return m.OldNotifyAt(ctx)
+	case notification.FieldAlertSourceID:
+		return m.OldAlertSourceID(ctx)
+	case notification.FieldJobID:
+		return m.OldJobID(ctx)
+	case notification.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case notification.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Notification field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *NotificationMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case notification.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case notification.FieldOwnerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOwnerID(v)
+		return nil
+	case notification.FieldFamilyID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFamilyID(v)
+		return nil
+	case notification.FieldKeyID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKeyID(v)
+		return nil
+	case notification.FieldNotifyAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNotifyAt(v)
+		return nil
+	case notification.FieldAlertSourceID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAlertSourceID(v)
+		return nil
+	case notification.FieldJobID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetJobID(v)
+		return nil
+	case notification.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case notification.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Notification field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *NotificationMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *NotificationMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *NotificationMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Notification numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *NotificationMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *NotificationMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *NotificationMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown Notification nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *NotificationMutation) ResetField(name string) error {
+	switch name {
+	case notification.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case notification.FieldOwnerID:
+		m.ResetOwnerID()
+		return nil
+	case notification.FieldFamilyID:
+		m.ResetFamilyID()
+		return nil
+	case notification.FieldKeyID:
+		m.ResetKeyID()
+		return nil
+	case notification.FieldNotifyAt:
+		m.ResetNotifyAt()
+		return nil
+	case notification.FieldAlertSourceID:
+		m.ResetAlertSourceID()
+		return nil
+	case notification.FieldJobID:
+		m.ResetJobID()
+		return nil
+	case notification.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case notification.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Notification field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *NotificationMutation) AddedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.api_key != nil {
+		edges = append(edges, notification.EdgeAPIKey)
+	}
+	if m.alert_source != nil {
+		edges = append(edges, notification.EdgeAlertSource)
+	}
+	if m.job != nil {
+		edges = append(edges, notification.EdgeJob)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *NotificationMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case notification.EdgeAPIKey:
+		if id := m.api_key; id != nil {
+			return []ent.Value{*id}
+		}
+	case notification.EdgeAlertSource:
+		if id := m.alert_source; id != nil {
+			return []ent.Value{*id}
+		}
+	case notification.EdgeJob:
+		if id := m.job; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *NotificationMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 3)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *NotificationMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *NotificationMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.clearedapi_key {
+		edges = append(edges, notification.EdgeAPIKey)
+	}
+	if m.clearedalert_source {
+		edges = append(edges, notification.EdgeAlertSource)
+	}
+	if m.clearedjob {
+		edges = append(edges, notification.EdgeJob)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *NotificationMutation) EdgeCleared(name string) bool {
+	switch name {
+	case notification.EdgeAPIKey:
+		return m.clearedapi_key
+	case notification.EdgeAlertSource:
+		return m.clearedalert_source
+	case notification.EdgeJob:
+		return m.clearedjob
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *NotificationMutation) ClearEdge(name string) error {
+	switch name {
+	case notification.EdgeAPIKey:
+		m.ClearAPIKey()
+		return nil
+	case notification.EdgeAlertSource:
+		m.ClearAlertSource()
+		return nil
+	case notification.EdgeJob:
+		m.ClearJob()
+		return nil
+	}
+	return fmt.Errorf("unknown Notification unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *NotificationMutation) ResetEdge(name string) error {
+	switch name {
+	case notification.EdgeAPIKey:
+		m.ResetAPIKey()
+		return nil
+	case notification.EdgeAlertSource:
+		m.ResetAlertSource()
+		return nil
+	case notification.EdgeJob:
+		m.ResetJob()
+		return nil
+	}
+	return fmt.Errorf("unknown Notification edge %s", name)
+}
+
+// OperatorMessageMutation represents an operation that mutates the OperatorMessage nodes in the graph.
+type OperatorMessageMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *string
+	organization_id *string
+	owner_id        *string
+	family_id       *string
+	job_id          *string
+	subject         *string
+	text            *string
+	replies         *[]string
+	appendreplies   []string
+	reply           *string
+	replied_by_id   *string
+	replied_at      *time.Time
+	created_at      *time.Time
+	clearedFields   map[string]struct{}
+	api_key         *string
+	clearedapi_key  bool
+	done            bool
+	oldValue        func(context.Context) (*OperatorMessage, error)
+	predicates      []predicate.OperatorMessage
+}
+
+var _ ent.Mutation = (*OperatorMessageMutation)(nil)
+
+// operatormessageOption allows management of the mutation configuration using functional options.
+type operatormessageOption func(*OperatorMessageMutation)
+
+// newOperatorMessageMutation creates new mutation for the OperatorMessage entity.
+func newOperatorMessageMutation(c config, op Op, opts ...operatormessageOption) *OperatorMessageMutation {
+	m := &OperatorMessageMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeOperatorMessage,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withOperatorMessageID sets the ID field of the mutation.
+func withOperatorMessageID(id string) operatormessageOption {
+	return func(m *OperatorMessageMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *OperatorMessage
+		)
+		m.oldValue = func(ctx context.Context) (*OperatorMessage, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().OperatorMessage.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withOperatorMessage sets the old OperatorMessage of the mutation.
+func withOperatorMessage(node *OperatorMessage) operatormessageOption {
+	return func(m *OperatorMessageMutation) {
+		m.oldValue = func(context.Context) (*OperatorMessage, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m OperatorMessageMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m OperatorMessageMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("db: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of OperatorMessage entities.
+func (m *OperatorMessageMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *OperatorMessageMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *OperatorMessageMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().OperatorMessage.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *OperatorMessageMutation) SetOrganizationID(s string) {
+	m.organization_id = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *OperatorMessageMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the OperatorMessage entity.
+// If the OperatorMessage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperatorMessageMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *OperatorMessageMutation) ResetOrganizationID() {
+	m.organization_id = nil
+}
+
+// SetOwnerID sets the "owner_id" field.
+func (m *OperatorMessageMutation) SetOwnerID(s string) {
+	m.owner_id = &s
+}
+
+// OwnerID returns the value of the "owner_id" field in the mutation.
+func (m *OperatorMessageMutation) OwnerID() (r string, exists bool) {
+	v := m.owner_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOwnerID returns the old "owner_id" field's value of the OperatorMessage entity.
+// If the OperatorMessage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperatorMessageMutation) OldOwnerID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOwnerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOwnerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOwnerID: %w", err)
+	}
+	return oldValue.OwnerID, nil
+}
+
+// ResetOwnerID resets all changes to the "owner_id" field.
+func (m *OperatorMessageMutation) ResetOwnerID() {
+	m.owner_id = nil
+}
+
+// SetFamilyID sets the "family_id" field.
+func (m *OperatorMessageMutation) SetFamilyID(s string) {
+	m.family_id = &s
+}
+
+// FamilyID returns the value of the "family_id" field in the mutation.
+func (m *OperatorMessageMutation) FamilyID() (r string, exists bool) {
+	v := m.family_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFamilyID returns the old "family_id" field's value of the OperatorMessage entity.
+// If the OperatorMessage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperatorMessageMutation) OldFamilyID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFamilyID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFamilyID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFamilyID: %w", err)
+	}
+	return oldValue.FamilyID, nil
+}
+
+// ResetFamilyID resets all changes to the "family_id" field.
+func (m *OperatorMessageMutation) ResetFamilyID() {
+	m.family_id = nil
+}
+
+// SetKeyID sets the "key_id" field.
+func (m *OperatorMessageMutation) SetKeyID(s string) {
+	m.api_key = &s
+}
+
+// KeyID returns the value of the "key_id" field in the mutation.
+func (m *OperatorMessageMutation) KeyID() (r string, exists bool) {
+	v := m.api_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKeyID returns the old "key_id" field's value of the OperatorMessage entity.
+// If the OperatorMessage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperatorMessageMutation) OldKeyID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKeyID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKeyID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKeyID: %w", err)
+	}
+	return oldValue.KeyID, nil
+}
+
+// ResetKeyID resets all changes to the "key_id" field.
+func (m *OperatorMessageMutation) ResetKeyID() {
+	m.api_key = nil
+}
+
+// SetJobID sets the "job_id" field.
+func (m *OperatorMessageMutation) SetJobID(s string) {
+	m.job_id = &s
+}
+
+// JobID returns the value of the "job_id" field in the mutation.
+func (m *OperatorMessageMutation) JobID() (r string, exists bool) {
+	v := m.job_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldJobID returns the old "job_id" field's value of the OperatorMessage entity.
+// If the OperatorMessage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperatorMessageMutation) OldJobID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldJobID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldJobID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldJobID: %w", err)
+	}
+	return oldValue.JobID, nil
+}
+
+// ClearJobID clears the value of the "job_id" field.
+func (m *OperatorMessageMutation) ClearJobID() {
+	m.job_id = nil
+	m.clearedFields[operatormessage.FieldJobID] = struct{}{}
+}
+
+// JobIDCleared returns if the "job_id" field was cleared in this mutation.
+func (m *OperatorMessageMutation) JobIDCleared() bool {
+	_, ok := m.clearedFields[operatormessage.FieldJobID]
+	return ok
+}
+
+// ResetJobID resets all changes to the "job_id" field.
+func (m *OperatorMessageMutation) ResetJobID() {
+	m.job_id = nil
+	delete(m.clearedFields, operatormessage.FieldJobID)
+}
+
+// SetSubject sets the "subject" field.
+func (m *OperatorMessageMutation) SetSubject(s string) {
+	m.subject = &s
+}
+
+// Subject returns the value of the "subject" field in the mutation.
+func (m *OperatorMessageMutation) Subject() (r string, exists bool) {
+	v := m.subject
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSubject returns the old "subject" field's value of the OperatorMessage entity.
+// If the OperatorMessage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperatorMessageMutation) OldSubject(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSubject is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSubject requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSubject: %w", err)
+	}
+	return oldValue.Subject, nil
+}
+
+// ResetSubject resets all changes to the "subject" field.
+func (m *OperatorMessageMutation) ResetSubject() {
+	m.subject = nil
+}
+
+// SetText sets the "text" field.
+func (m *OperatorMessageMutation) SetText(s string) {
+	m.text = &s
+}
+
+// Text returns the value of the "text" field in the mutation.
+func (m *OperatorMessageMutation) Text() (r string, exists bool) {
+	v := m.text
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldText returns the old "text" field's value of the OperatorMessage entity.
+// If the OperatorMessage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperatorMessageMutation) OldText(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldText is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldText requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldText: %w", err)
+	}
+	return oldValue.Text, nil
+}
+
+// ResetText resets all changes to the "text" field.
+func (m *OperatorMessageMutation) ResetText() {
+	m.text = nil
+}
+
+// SetReplies sets the "replies" field.
+func (m *OperatorMessageMutation) SetReplies(s []string) {
+	m.replies = &s
+	m.appendreplies = nil
+}
+
+// Replies returns the value of the "replies" field in the mutation.
+func (m *OperatorMessageMutation) Replies() (r []string, exists bool) {
+	v := m.replies
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReplies returns the old "replies" field's value of the OperatorMessage entity.
+// If the OperatorMessage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperatorMessageMutation) OldReplies(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReplies is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReplies requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReplies: %w", err)
+	}
+	return oldValue.Replies, nil
+}
+
+// AppendReplies adds s to the "replies" field.
+func (m *OperatorMessageMutation) AppendReplies(s []string) {
+	m.appendreplies = append(m.appendreplies, s...)
+}
+
+// AppendedReplies returns the list of values that were appended to the "replies" field in this mutation.
+func (m *OperatorMessageMutation) AppendedReplies() ([]string, bool) {
+	if len(m.appendreplies) == 0 {
+		return nil, false
+	}
+	return m.appendreplies, true
+}
+
+// ResetReplies resets all changes to the "replies" field.
+func (m *OperatorMessageMutation) ResetReplies() {
+	m.replies = nil
+	m.appendreplies = nil
+}
+
+// SetReply sets the "reply" field.
+func (m *OperatorMessageMutation) SetReply(s string) {
+	m.reply = &s
+}
+
+// Reply returns the value of the "reply" field in the mutation.
+func (m *OperatorMessageMutation) Reply() (r string, exists bool) {
+	v := m.reply
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReply returns the old "reply" field's value of the OperatorMessage entity.
+// If the OperatorMessage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperatorMessageMutation) OldReply(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReply is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReply requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReply: %w", err)
+	}
+	return oldValue.Reply, nil
+}
+
+// ClearReply clears the value of the "reply" field.
+func (m *OperatorMessageMutation) ClearReply() {
+	m.reply = nil
+	m.clearedFields[operatormessage.FieldReply] = struct{}{}
+}
+
+// ReplyCleared returns if the "reply" field was cleared in this mutation.
+func (m *OperatorMessageMutation) ReplyCleared() bool {
+	_, ok := m.clearedFields[operatormessage.FieldReply]
+	return ok
+}
+
+// ResetReply resets all changes to the "reply" field.
+func (m *OperatorMessageMutation) ResetReply() {
+	m.reply = nil
+	delete(m.clearedFields, operatormessage.FieldReply)
+}
+
+// SetRepliedByID sets the "replied_by_id" field.
+func (m *OperatorMessageMutation) SetRepliedByID(s string) {
+	m.replied_by_id = &s
+}
+
+// RepliedByID returns the value of the "replied_by_id" field in the mutation.
+func (m *OperatorMessageMutation) RepliedByID() (r string, exists bool) {
+	v := m.replied_by_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRepliedByID returns the old "replied_by_id" field's value of the OperatorMessage entity.
+// If the OperatorMessage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperatorMessageMutation) OldRepliedByID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRepliedByID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRepliedByID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRepliedByID: %w", err)
+	}
+	return oldValue.RepliedByID, nil
+}
+
+// ClearRepliedByID clears the value of the "replied_by_id" field.
+func (m *OperatorMessageMutation) ClearRepliedByID() {
+	m.replied_by_id = nil
+	m.clearedFields[operatormessage.FieldRepliedByID] = struct{}{}
+}
+
+// RepliedByIDCleared returns if the "replied_by_id" field was cleared in this mutation.
+func (m *OperatorMessageMutation) RepliedByIDCleared() bool {
+	_, ok := m.clearedFields[operatormessage.FieldRepliedByID]
+	return ok
+}
+
+// ResetRepliedByID resets all changes to the "replied_by_id" field.
+func (m *OperatorMessageMutation) ResetRepliedByID() {
+	m.replied_by_id = nil
+	delete(m.clearedFields, operatormessage.FieldRepliedByID)
+}
+
+// SetRepliedAt sets the "replied_at" field.
+func (m *OperatorMessageMutation) SetRepliedAt(t time.Time) {
+	m.replied_at = &t
+}
+
+// RepliedAt returns the value of the "replied_at" field in the mutation.
+func (m *OperatorMessageMutation) RepliedAt() (r time.Time, exists bool) {
+	v := m.replied_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRepliedAt returns the old "replied_at" field's value of the OperatorMessage entity.
+// If the OperatorMessage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperatorMessageMutation) OldRepliedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRepliedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRepliedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRepliedAt: %w", err)
+	}
+	return oldValue.RepliedAt, nil
+}
+
+// ClearRepliedAt clears the value of the "replied_at" field.
+func (m *OperatorMessageMutation) ClearRepliedAt() {
+	m.replied_at = nil
+	m.clearedFields[operatormessage.FieldRepliedAt] = struct{}{}
+}
+
+// RepliedAtCleared returns if the "replied_at" field was cleared in this mutation.
+func (m *OperatorMessageMutation) RepliedAtCleared() bool {
+	_, ok := m.clearedFields[operatormessage.FieldRepliedAt]
+	return ok
+}
+
+// ResetRepliedAt resets all changes to the "replied_at" field.
+func (m *OperatorMessageMutation) ResetRepliedAt() {
+	m.replied_at = nil
+	delete(m.clearedFields, operatormessage.FieldRepliedAt)
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *OperatorMessageMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *OperatorMessageMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the OperatorMessage entity.
+// If the OperatorMessage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OperatorMessageMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *OperatorMessageMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetAPIKeyID sets the "api_key" edge to the APIKey entity by id.
+func (m *OperatorMessageMutation) SetAPIKeyID(id string) {
+	m.api_key = &id
+}
+
+// ClearAPIKey clears the "api_key" edge to the APIKey entity.
+func (m *OperatorMessageMutation) ClearAPIKey() {
+	m.clearedapi_key = true
+	m.clearedFields[operatormessage.FieldKeyID] = struct{}{}
+}
+
+// APIKeyCleared reports if the "api_key" edge to the APIKey entity was cleared.
+func (m *OperatorMessageMutation) APIKeyCleared() bool {
+	return m.clearedapi_key
+}
+
+// APIKeyID returns the "api_key" edge ID in the mutation.
+func (m *OperatorMessageMutation) APIKeyID() (id string, exists bool) {
+	if m.api_key != nil {
+		return *m.api_key, true
+	}
+	return
+}
+
+// APIKeyIDs returns the "api_key" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// APIKeyID instead. It exists only for internal usage by the builders.
+func (m *OperatorMessageMutation) APIKeyIDs() (ids []string) {
+	if id := m.api_key; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetAPIKey resets all changes to the "api_key" edge.
+func (m *OperatorMessageMutation) ResetAPIKey() {
+	m.api_key = nil
+	m.clearedapi_key = false
+}
+
+// Where appends a list predicates to the OperatorMessageMutation builder.
+func (m *OperatorMessageMutation) Where(ps ...predicate.OperatorMessage) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the OperatorMessageMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *OperatorMessageMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.OperatorMessage, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *OperatorMessageMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *OperatorMessageMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (OperatorMessage).
+func (m *OperatorMessageMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *OperatorMessageMutation) Fields() []string {
+	fields := make([]string, 0, 12)
+	if m.organization_id != nil {
+		fields = append(fields, operatormessage.FieldOrganizationID)
+	}
+	if m.owner_id != nil {
+		fields = append(fields, operatormessage.FieldOwnerID)
+	}
+	if m.family_id != nil {
+		fields = append(fields, operatormessage.FieldFamilyID)
+	}
+	if m.api_key != nil {
+		fields = append(fields, operatormessage.FieldKeyID)
+	}
+	if m.job_id != nil {
+		fields = append(fields, operatormessage.FieldJobID)
+	}
+	if m.subject != nil {
+		fields = append(fields, operatormessage.FieldSubject)
+	}
+	if m.text != nil {
+		fields = append(fields, operatormessage.FieldText)
+	}
+	if m.replies != nil {
+		fields = append(fields, operatormessage.FieldReplies)
+	}
+	if m.reply != nil {
+		fields = append(fields, operatormessage.FieldReply)
+	}
+	if m.replied_by_id != nil {
+		fields = append(fields, operatormessage.FieldRepliedByID)
+	}
+	if m.replied_at != nil {
+		fields = append(fields, operatormessage.FieldRepliedAt)
+	}
+	if m.created_at != nil {
+		fields = append(fields, operatormessage.FieldCreatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *OperatorMessageMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case operatormessage.FieldOrganizationID:
+		return m.OrganizationID()
+	case operatormessage.FieldOwnerID:
+		return m.OwnerID()
+	case operatormessage.FieldFamilyID:
+		return m.FamilyID()
+	case operatormessage.FieldKeyID:
+		return m.KeyID()
+	case operatormessage.FieldJobID:
+		return m.JobID()
+	case operatormessage.FieldSubject:
+		return m.Subject()
+	case operatormessage.FieldText:
+		return m.Text()
+	case operatormessage.FieldReplies:
+		return m.Replies()
+	case operatormessage.FieldReply:
+		return m.Reply()
+	case operatormessage.FieldRepliedByID:
+		return m.RepliedByID()
+	case operatormessage.FieldRepliedAt:
+		return m.RepliedAt()
+	case operatormessage.FieldCreatedAt:
+		return m.CreatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *OperatorMessageMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case operatormessage.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case operatormessage.FieldOwnerID:
+		return m.OldOwnerID(ctx)
+	case operatormessage.FieldFamilyID:
+		return m.OldFamilyID(ctx)
+	case operatormessage.FieldKeyID:
+		return m.OldKeyID(ctx)
+	case operatormessage.FieldJobID:
+		return m.OldJobID(ctx)
+	case operatormessage.FieldSubject:
+		return m.OldSubject(ctx)
+	case operatormessage.FieldText:
+		return m.OldText(ctx)
+	case operatormessage.FieldReplies:
+		return m.OldReplies(ctx)
+	case operatormessage.FieldReply:
+		return m.OldReply(ctx)
+	case operatormessage.FieldRepliedByID:
+		return m.OldRepliedByID(ctx)
+	case operatormessage.FieldRepliedAt:
+		return m.OldRepliedAt(ctx)
+	case operatormessage.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown OperatorMessage field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *OperatorMessageMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case operatormessage.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case operatormessage.FieldOwnerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOwnerID(v)
+		return nil
+	case operatormessage.FieldFamilyID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFamilyID(v)
+		return nil
+	case operatormessage.FieldKeyID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKeyID(v)
+		return nil
+	case operatormessage.FieldJobID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetJobID(v)
+		return nil
+	case operatormessage.FieldSubject:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSubject(v)
+		return nil
+	case operatormessage.FieldText:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetText(v)
+		return nil
+	case operatormessage.FieldReplies:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReplies(v)
+		return nil
+	case operatormessage.FieldReply:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReply(v)
+		return nil
+	case operatormessage.FieldRepliedByID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRepliedByID(v)
+		return nil
+	case operatormessage.FieldRepliedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRepliedAt(v)
+		return nil
+	case operatormessage.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown OperatorMessage field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *OperatorMessageMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *OperatorMessageMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *OperatorMessageMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown OperatorMessage numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *OperatorMessageMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(operatormessage.FieldJobID) {
+		fields = append(fields, operatormessage.FieldJobID)
+	}
+	if m.FieldCleared(operatormessage.FieldReply) {
+		fields = append(fields, operatormessage.FieldReply)
+	}
+	if m.FieldCleared(operatormessage.FieldRepliedByID) {
+		fields = append(fields, operatormessage.FieldRepliedByID)
+	}
+	if m.FieldCleared(operatormessage.FieldRepliedAt) {
+		fields = append(fields, operatormessage.FieldRepliedAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *OperatorMessageMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *OperatorMessageMutation) ClearField(name string) error {
+	switch name {
+	case operatormessage.FieldJobID:
+		m.ClearJobID()
+		return nil
+	case operatormessage.FieldReply:
+		m.ClearReply()
+		return nil
+	case operatormessage.FieldRepliedByID:
+		m.ClearRepliedByID()
+		return nil
+	case operatormessage.FieldRepliedAt:
+		m.ClearRepliedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown OperatorMessage nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *OperatorMessageMutation) ResetField(name string) error {
+	switch name {
+	case operatormessage.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case operatormessage.FieldOwnerID:
+		m.ResetOwnerID()
+		return nil
+	case operatormessage.FieldFamilyID:
+		m.ResetFamilyID()
+		return nil
+	case operatormessage.FieldKeyID:
+		m.ResetKeyID()
+		return nil
+	case operatormessage.FieldJobID:
+		m.ResetJobID()
+		return nil
+	case operatormessage.FieldSubject:
+		m.ResetSubject()
+		return nil
+	case operatormessage.FieldText:
+		m.ResetText()
+		return nil
+	case operatormessage.FieldReplies:
+		m.ResetReplies()
+		return nil
+	case operatormessage.FieldReply:
+		m.ResetReply()
+		return nil
+	case operatormessage.FieldRepliedByID:
+		m.ResetRepliedByID()
+		return nil
+	case operatormessage.FieldRepliedAt:
+		m.ResetRepliedAt()
+		return nil
+	case operatormessage.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown OperatorMessage field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *OperatorMessageMutation) AddedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.api_key != nil {
+		edges = append(edges, operatormessage.EdgeAPIKey)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *OperatorMessageMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case operatormessage.EdgeAPIKey:
+		if id := m.api_key; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *OperatorMessageMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 1)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *OperatorMessageMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *OperatorMessageMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.clearedapi_key {
+		edges = append(edges, operatormessage.EdgeAPIKey)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *OperatorMessageMutation) EdgeCleared(name string) bool {
+	switch name {
+	case operatormessage.EdgeAPIKey:
+		return m.clearedapi_key
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *OperatorMessageMutation) ClearEdge(name string) error {
+	switch name {
+	case operatormessage.EdgeAPIKey:
+		m.ClearAPIKey()
+		return nil
+	}
+	return fmt.Errorf("unknown OperatorMessage unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *OperatorMessageMutation) ResetEdge(name string) error {
+	switch name {
+	case operatormessage.EdgeAPIKey:
+		m.ResetAPIKey()
+		return nil
+	}
+	return fmt.Errorf("unknown OperatorMessage edge %s", name)
+}
+
 // OrganizationMutation represents an operation that mutates the Organization nodes in the graph.
 type OrganizationMutation struct {
 	config
@@ -6925,6 +12296,8 @@ type OrganizationMutation struct {
 	not_accessed_expiration_period *lifecycle.Period
 	default_grace_period           *lifecycle.Period
 	max_grace_period               *lifecycle.Period
+	reminder_lead_times            *[]lifecycle.Period
+	appendreminder_lead_times      []lifecycle.Period
 	clearedFields                  map[string]struct{}
 	done                           bool
 	oldValue                       func(context.Context) (*Organization, error)
@@ -7339,6 +12712,71 @@ func (m *OrganizationMutation) ResetMaxGracePeriod() {
 	delete(m.clearedFields, organization.FieldMaxGracePeriod)
 }
 
+// SetReminderLeadTimes sets the "reminder_lead_times" field.
+func (m *OrganizationMutation) SetReminderLeadTimes(l []lifecycle.Period) {
+	m.reminder_lead_times = &l
+	m.appendreminder_lead_times = nil
+}
+
+// ReminderLeadTimes returns the value of the "reminder_lead_times" field in the mutation.
+func (m *OrganizationMutation) ReminderLeadTimes() (r []lifecycle.Period, exists bool) {
+	v := m.reminder_lead_times
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReminderLeadTimes returns the old "reminder_lead_times" field's value of the Organization entity.
+// If the Organization object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrganizationMutation) OldReminderLeadTimes(ctx context.Context) (v []lifecycle.Period, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReminderLeadTimes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReminderLeadTimes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReminderLeadTimes: %w", err)
+	}
+	return oldValue.ReminderLeadTimes, nil
+}
+
+// AppendReminderLeadTimes adds l to the "reminder_lead_times" field.
+func (m *OrganizationMutation) AppendReminderLeadTimes(l []lifecycle.Period) {
+	m.appendreminder_lead_times = append(m.appendreminder_lead_times, l...)
+}
+
+// AppendedReminderLeadTimes returns the list of values that were appended to the "reminder_lead_times" field in this mutation.
+func (m *OrganizationMutation) AppendedReminderLeadTimes() ([]lifecycle.Period, bool) {
+	if len(m.appendreminder_lead_times) == 0 {
+		return nil, false
+	}
+	return m.appendreminder_lead_times, true
+}
+
+// ClearReminderLeadTimes clears the value of the "reminder_lead_times" field.
+func (m *OrganizationMutation) ClearReminderLeadTimes() {
+	m.reminder_lead_times = nil
+	m.appendreminder_lead_times = nil
+	m.clearedFields[organization.FieldReminderLeadTimes] = struct{}{}
+}
+
+// ReminderLeadTimesCleared returns if the "reminder_lead_times" field was cleared in this mutation.
+func (m *OrganizationMutation) ReminderLeadTimesCleared() bool {
+	_, ok := m.clearedFields[organization.FieldReminderLeadTimes]
+	return ok
+}
+
+// ResetReminderLeadTimes resets all changes to the "reminder_lead_times" field.
+func (m *OrganizationMutation) ResetReminderLeadTimes() {
+	m.reminder_lead_times = nil
+	m.appendreminder_lead_times = nil
+	delete(m.clearedFields, organization.FieldReminderLeadTimes)
+}
+
 // Where appends a list predicates to the OrganizationMutation builder.
 func (m *OrganizationMutation) Where(ps ...predicate.Organization) {
 	m.predicates = append(m.predicates, ps...)
@@ -7373,7 +12811,7 @@ func (m *OrganizationMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *OrganizationMutation) Fields() []string {
-	fields := make([]string, 0, 7)
+	fields := make([]string, 0, 8)
 	if m.name != nil {
 		fields = append(fields, organization.FieldName)
 	}
@@ -7394,6 +12832,9 @@ func (m *OrganizationMutation) Fields() []string {
 	}
 	if m.max_grace_period != nil {
 		fields = append(fields, organization.FieldMaxGracePeriod)
+	}
+	if m.reminder_lead_times != nil {
+		fields = append(fields, organization.FieldReminderLeadTimes)
 	}
 	return fields
 }
@@ -7417,6 +12858,8 @@ func (m *OrganizationMutation) Field(name string) (ent.Value, bool) {
 		return m.DefaultGracePeriod()
 	case organization.FieldMaxGracePeriod:
 		return m.MaxGracePeriod()
+	case organization.FieldReminderLeadTimes:
+		return m.ReminderLeadTimes()
 	}
 	return nil, false
 }
@@ -7440,6 +12883,8 @@ func (m *OrganizationMutation) OldField(ctx context.Context, name string) (ent.V
 		return m.OldDefaultGracePeriod(ctx)
 	case organization.FieldMaxGracePeriod:
 		return m.OldMaxGracePeriod(ctx)
+	case organization.FieldReminderLeadTimes:
+		return m.OldReminderLeadTimes(ctx)
 	}
 	return nil, fmt.Errorf("unknown Organization field %s", name)
 }
@@ -7498,6 +12943,13 @@ func (m *OrganizationMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetMaxGracePeriod(v)
 		return nil
+	case organization.FieldReminderLeadTimes:
+		v, ok := value.([]lifecycle.Period)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReminderLeadTimes(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Organization field %s", name)
 }
@@ -7540,6 +12992,9 @@ func (m *OrganizationMutation) ClearedFields() []string {
 	if m.FieldCleared(organization.FieldMaxGracePeriod) {
 		fields = append(fields, organization.FieldMaxGracePeriod)
 	}
+	if m.FieldCleared(organization.FieldReminderLeadTimes) {
+		fields = append(fields, organization.FieldReminderLeadTimes)
+	}
 	return fields
 }
 
@@ -7565,6 +13020,9 @@ func (m *OrganizationMutation) ClearField(name string) error {
 		return nil
 	case organization.FieldMaxGracePeriod:
 		m.ClearMaxGracePeriod()
+		return nil
+	case organization.FieldReminderLeadTimes:
+		m.ClearReminderLeadTimes()
 		return nil
 	}
 	return fmt.Errorf("unknown Organization nullable field %s", name)
@@ -7594,6 +13052,9 @@ func (m *OrganizationMutation) ResetField(name string) error {
 		return nil
 	case organization.FieldMaxGracePeriod:
 		m.ResetMaxGracePeriod()
+		return nil
+	case organization.FieldReminderLeadTimes:
+		m.ResetReminderLeadTimes()
 		return nil
 	}
 	return fmt.Errorf("unknown Organization field %s", name)
@@ -7656,6 +13117,7 @@ type PolicySweepMutation struct {
 	organization_id *string
 	project_id      *string
 	cursor          *string
+	reminders       *bool
 	created_at      *time.Time
 	clearedFields   map[string]struct{}
 	done            bool
@@ -7888,6 +13350,55 @@ func (m *PolicySweepMutation) ResetCursor() {
 	m.cursor = nil
 }
 
+// SetReminders sets the "reminders" field.
+func (m *PolicySweepMutation) SetReminders(b bool) {
+	m.reminders = &b
+}
+
+// Reminders returns the value of the "reminders" field in the mutation.
+func (m *PolicySweepMutation) Reminders() (r bool, exists bool) {
+	v := m.reminders
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReminders returns the old "reminders" field's value of the PolicySweep entity.
+// If the PolicySweep object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PolicySweepMutation) OldReminders(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReminders is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReminders requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReminders: %w", err)
+	}
+	return oldValue.Reminders, nil
+}
+
+// ClearReminders clears the value of the "reminders" field.
+func (m *PolicySweepMutation) ClearReminders() {
+	m.reminders = nil
+	m.clearedFields[policysweep.FieldReminders] = struct{}{}
+}
+
+// RemindersCleared returns if the "reminders" field was cleared in this mutation.
+func (m *PolicySweepMutation) RemindersCleared() bool {
+	_, ok := m.clearedFields[policysweep.FieldReminders]
+	return ok
+}
+
+// ResetReminders resets all changes to the "reminders" field.
+func (m *PolicySweepMutation) ResetReminders() {
+	m.reminders = nil
+	delete(m.clearedFields, policysweep.FieldReminders)
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *PolicySweepMutation) SetCreatedAt(t time.Time) {
 	m.created_at = &t
@@ -7958,7 +13469,7 @@ func (m *PolicySweepMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *PolicySweepMutation) Fields() []string {
-	fields := make([]string, 0, 4)
+	fields := make([]string, 0, 5)
 	if m.organization_id != nil {
 		fields = append(fields, policysweep.FieldOrganizationID)
 	}
@@ -7967,6 +13478,9 @@ func (m *PolicySweepMutation) Fields() []string {
 	}
 	if m.cursor != nil {
 		fields = append(fields, policysweep.FieldCursor)
+	}
+	if m.reminders != nil {
+		fields = append(fields, policysweep.FieldReminders)
 	}
 	if m.created_at != nil {
 		fields = append(fields, policysweep.FieldCreatedAt)
@@ -7985,6 +13499,8 @@ func (m *PolicySweepMutation) Field(name string) (ent.Value, bool) {
 		return m.ProjectID()
 	case policysweep.FieldCursor:
 		return m.Cursor()
+	case policysweep.FieldReminders:
+		return m.Reminders()
 	case policysweep.FieldCreatedAt:
 		return m.CreatedAt()
 	}
@@ -8002,6 +13518,8 @@ func (m *PolicySweepMutation) OldField(ctx context.Context, name string) (ent.Va
 		return m.OldProjectID(ctx)
 	case policysweep.FieldCursor:
 		return m.OldCursor(ctx)
+	case policysweep.FieldReminders:
+		return m.OldReminders(ctx)
 	case policysweep.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	}
@@ -8033,6 +13551,13 @@ func (m *PolicySweepMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetCursor(v)
+		return nil
+	case policysweep.FieldReminders:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReminders(v)
 		return nil
 	case policysweep.FieldCreatedAt:
 		v, ok := value.(time.Time)
@@ -8074,6 +13599,9 @@ func (m *PolicySweepMutation) ClearedFields() []string {
 	if m.FieldCleared(policysweep.FieldProjectID) {
 		fields = append(fields, policysweep.FieldProjectID)
 	}
+	if m.FieldCleared(policysweep.FieldReminders) {
+		fields = append(fields, policysweep.FieldReminders)
+	}
 	return fields
 }
 
@@ -8091,6 +13619,9 @@ func (m *PolicySweepMutation) ClearField(name string) error {
 	case policysweep.FieldProjectID:
 		m.ClearProjectID()
 		return nil
+	case policysweep.FieldReminders:
+		m.ClearReminders()
+		return nil
 	}
 	return fmt.Errorf("unknown PolicySweep nullable field %s", name)
 }
@@ -8107,6 +13638,9 @@ func (m *PolicySweepMutation) ResetField(name string) error {
 		return nil
 	case policysweep.FieldCursor:
 		m.ResetCursor()
+		return nil
+	case policysweep.FieldReminders:
+		m.ResetReminders()
 		return nil
 	case policysweep.FieldCreatedAt:
 		m.ResetCreatedAt()
@@ -8178,6 +13712,8 @@ type ProjectMutation struct {
 	not_accessed_expiration_period *lifecycle.Period
 	default_grace_period           *lifecycle.Period
 	max_grace_period               *lifecycle.Period
+	reminder_lead_times            *[]lifecycle.Period
+	appendreminder_lead_times      []lifecycle.Period
 	clearedFields                  map[string]struct{}
 	organization                   *string
 	clearedorganization            bool
@@ -8684,6 +14220,71 @@ func (m *ProjectMutation) ResetMaxGracePeriod() {
 	delete(m.clearedFields, project.FieldMaxGracePeriod)
 }
 
+// SetReminderLeadTimes sets the "reminder_lead_times" field.
+func (m *ProjectMutation) SetReminderLeadTimes(l []lifecycle.Period) {
+	m.reminder_lead_times = &l
+	m.appendreminder_lead_times = nil
+}
+
+// ReminderLeadTimes returns the value of the "reminder_lead_times" field in the mutation.
+func (m *ProjectMutation) ReminderLeadTimes() (r []lifecycle.Period, exists bool) {
+	v := m.reminder_lead_times
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReminderLeadTimes returns the old "reminder_lead_times" field's value of the Project entity.
+// If the Project object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProjectMutation) OldReminderLeadTimes(ctx context.Context) (v []lifecycle.Period, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReminderLeadTimes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReminderLeadTimes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReminderLeadTimes: %w", err)
+	}
+	return oldValue.ReminderLeadTimes, nil
+}
+
+// AppendReminderLeadTimes adds l to the "reminder_lead_times" field.
+func (m *ProjectMutation) AppendReminderLeadTimes(l []lifecycle.Period) {
+	m.appendreminder_lead_times = append(m.appendreminder_lead_times, l...)
+}
+
+// AppendedReminderLeadTimes returns the list of values that were appended to the "reminder_lead_times" field in this mutation.
+func (m *ProjectMutation) AppendedReminderLeadTimes() ([]lifecycle.Period, bool) {
+	if len(m.appendreminder_lead_times) == 0 {
+		return nil, false
+	}
+	return m.appendreminder_lead_times, true
+}
+
+// ClearReminderLeadTimes clears the value of the "reminder_lead_times" field.
+func (m *ProjectMutation) ClearReminderLeadTimes() {
+	m.reminder_lead_times = nil
+	m.appendreminder_lead_times = nil
+	m.clearedFields[project.FieldReminderLeadTimes] = struct{}{}
+}
+
+// ReminderLeadTimesCleared returns if the "reminder_lead_times" field was cleared in this mutation.
+func (m *ProjectMutation) ReminderLeadTimesCleared() bool {
+	_, ok := m.clearedFields[project.FieldReminderLeadTimes]
+	return ok
+}
+
+// ResetReminderLeadTimes resets all changes to the "reminder_lead_times" field.
+func (m *ProjectMutation) ResetReminderLeadTimes() {
+	m.reminder_lead_times = nil
+	m.appendreminder_lead_times = nil
+	delete(m.clearedFields, project.FieldReminderLeadTimes)
+}
+
 // ClearOrganization clears the "organization" edge to the Organization entity.
 func (m *ProjectMutation) ClearOrganization() {
 	m.clearedorganization = true
@@ -8799,7 +14400,7 @@ func (m *ProjectMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ProjectMutation) Fields() []string {
-	fields := make([]string, 0, 9)
+	fields := make([]string, 0, 10)
 	if m.organization != nil {
 		fields = append(fields, project.FieldOrganizationID)
 	}
@@ -8827,6 +14428,9 @@ func (m *ProjectMutation) Fields() []string {
 	if m.max_grace_period != nil {
 		fields = append(fields, project.FieldMaxGracePeriod)
 	}
+	if m.reminder_lead_times != nil {
+		fields = append(fields, project.FieldReminderLeadTimes)
+	}
 	return fields
 }
 
@@ -8853,6 +14457,8 @@ func (m *ProjectMutation) Field(name string) (ent.Value, bool) {
 		return m.DefaultGracePeriod()
 	case project.FieldMaxGracePeriod:
 		return m.MaxGracePeriod()
+	case project.FieldReminderLeadTimes:
+		return m.ReminderLeadTimes()
 	}
 	return nil, false
 }
@@ -8880,6 +14486,8 @@ func (m *ProjectMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldDefaultGracePeriod(ctx)
 	case project.FieldMaxGracePeriod:
 		return m.OldMaxGracePeriod(ctx)
+	case project.FieldReminderLeadTimes:
+		return m.OldReminderLeadTimes(ctx)
 	}
 	return nil, fmt.Errorf("unknown Project field %s", name)
 }
@@ -8952,6 +14560,13 @@ func (m *ProjectMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetMaxGracePeriod(v)
 		return nil
+	case project.FieldReminderLeadTimes:
+		v, ok := value.([]lifecycle.Period)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReminderLeadTimes(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Project field %s", name)
 }
@@ -8994,6 +14609,9 @@ func (m *ProjectMutation) ClearedFields() []string {
 	if m.FieldCleared(project.FieldMaxGracePeriod) {
 		fields = append(fields, project.FieldMaxGracePeriod)
 	}
+	if m.FieldCleared(project.FieldReminderLeadTimes) {
+		fields = append(fields, project.FieldReminderLeadTimes)
+	}
 	return fields
 }
 
@@ -9019,6 +14637,9 @@ func (m *ProjectMutation) ClearField(name string) error {
 		return nil
 	case project.FieldMaxGracePeriod:
 		m.ClearMaxGracePeriod()
+		return nil
+	case project.FieldReminderLeadTimes:
+		m.ClearReminderLeadTimes()
 		return nil
 	}
 	return fmt.Errorf("unknown Project nullable field %s", name)
@@ -9054,6 +14675,9 @@ func (m *ProjectMutation) ResetField(name string) error {
 		return nil
 	case project.FieldMaxGracePeriod:
 		m.ResetMaxGracePeriod()
+		return nil
+	case project.FieldReminderLeadTimes:
+		m.ResetReminderLeadTimes()
 		return nil
 	}
 	return fmt.Errorf("unknown Project field %s", name)
@@ -9159,6 +14783,3071 @@ func (m *ProjectMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown Project edge %s", name)
+}
+
+// ReminderMutation represents an operation that mutates the Reminder nodes in the graph.
+type ReminderMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *string
+	organization_id *string
+	lead            *string
+	ends_at         *time.Time
+	created_at      *time.Time
+	clearedFields   map[string]struct{}
+	api_key         *string
+	clearedapi_key  bool
+	done            bool
+	oldValue        func(context.Context) (*Reminder, error)
+	predicates      []predicate.Reminder
+}
+
+var _ ent.Mutation = (*ReminderMutation)(nil)
+
+// reminderOption allows management of the mutation configuration using functional options.
+type reminderOption func(*ReminderMutation)
+
+// newReminderMutation creates new mutation for the Reminder entity.
+func newReminderMutation(c config, op Op, opts ...reminderOption) *ReminderMutation {
+	m := &ReminderMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeReminder,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withReminderID sets the ID field of the mutation.
+func withReminderID(id string) reminderOption {
+	return func(m *ReminderMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Reminder
+		)
+		m.oldValue = func(ctx context.Context) (*Reminder, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Reminder.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withReminder sets the old Reminder of the mutation.
+func withReminder(node *Reminder) reminderOption {
+	return func(m *ReminderMutation) {
+		m.oldValue = func(context.Context) (*Reminder, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ReminderMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ReminderMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("db: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Reminder entities.
+func (m *ReminderMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ReminderMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ReminderMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Reminder.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *ReminderMutation) SetOrganizationID(s string) {
+	m.organization_id = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *ReminderMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the Reminder entity.
+// If the Reminder object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ReminderMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *ReminderMutation) ResetOrganizationID() {
+	m.organization_id = nil
+}
+
+// SetKeyID sets the "key_id" field.
+func (m *ReminderMutation) SetKeyID(s string) {
+	m.api_key = &s
+}
+
+// KeyID returns the value of the "key_id" field in the mutation.
+func (m *ReminderMutation) KeyID() (r string, exists bool) {
+	v := m.api_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKeyID returns the old "key_id" field's value of the Reminder entity.
+// If the Reminder object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ReminderMutation) OldKeyID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKeyID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKeyID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKeyID: %w", err)
+	}
+	return oldValue.KeyID, nil
+}
+
+// ResetKeyID resets all changes to the "key_id" field.
+func (m *ReminderMutation) ResetKeyID() {
+	m.api_key = nil
+}
+
+// SetLead sets the "lead" field.
+func (m *ReminderMutation) SetLead(s string) {
+	m.lead = &s
+}
+
+// Lead returns the value of the "lead" field in the mutation.
+func (m *ReminderMutation) Lead() (r string, exists bool) {
+	v := m.lead
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLead returns the old "lead" field's value of the Reminder entity.
+// If the Reminder object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ReminderMutation) OldLead(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLead is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLead requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLead: %w", err)
+	}
+	return oldValue.Lead, nil
+}
+
+// ResetLead resets all changes to the "lead" field.
+func (m *ReminderMutation) ResetLead() {
+	m.lead = nil
+}
+
+// SetEndsAt sets the "ends_at" field.
+func (m *ReminderMutation) SetEndsAt(t time.Time) {
+	m.ends_at = &t
+}
+
+// EndsAt returns the value of the "ends_at" field in the mutation.
+func (m *ReminderMutation) EndsAt() (r time.Time, exists bool) {
+	v := m.ends_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEndsAt returns the old "ends_at" field's value of the Reminder entity.
+// If the Reminder object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ReminderMutation) OldEndsAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEndsAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEndsAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEndsAt: %w", err)
+	}
+	return oldValue.EndsAt, nil
+}
+
+// ResetEndsAt resets all changes to the "ends_at" field.
+func (m *ReminderMutation) ResetEndsAt() {
+	m.ends_at = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *ReminderMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *ReminderMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Reminder entity.
+// If the Reminder object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ReminderMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *ReminderMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetAPIKeyID sets the "api_key" edge to the APIKey entity by id.
+func (m *ReminderMutation) SetAPIKeyID(id string) {
+	m.api_key = &id
+}
+
+// ClearAPIKey clears the "api_key" edge to the APIKey entity.
+func (m *ReminderMutation) ClearAPIKey() {
+	m.clearedapi_key = true
+	m.clearedFields[reminder.FieldKeyID] = struct{}{}
+}
+
+// APIKeyCleared reports if the "api_key" edge to the APIKey entity was cleared.
+func (m *ReminderMutation) APIKeyCleared() bool {
+	return m.clearedapi_key
+}
+
+// APIKeyID returns the "api_key" edge ID in the mutation.
+func (m *ReminderMutation) APIKeyID() (id string, exists bool) {
+	if m.api_key != nil {
+		return *m.api_key, true
+	}
+	return
+}
+
+// APIKeyIDs returns the "api_key" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// APIKeyID instead. It exists only for internal usage by the builders.
+func (m *ReminderMutation) APIKeyIDs() (ids []string) {
+	if id := m.api_key; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetAPIKey resets all changes to the "api_key" edge.
+func (m *ReminderMutation) ResetAPIKey() {
+	m.api_key = nil
+	m.clearedapi_key = false
+}
+
+// Where appends a list predicates to the ReminderMutation builder.
+func (m *ReminderMutation) Where(ps ...predicate.Reminder) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ReminderMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ReminderMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Reminder, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ReminderMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ReminderMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Reminder).
+func (m *ReminderMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ReminderMutation) Fields() []string {
+	fields := make([]string, 0, 5)
+	if m.organization_id != nil {
+		fields = append(fields, reminder.FieldOrganizationID)
+	}
+	if m.api_key != nil {
+		fields = append(fields, reminder.FieldKeyID)
+	}
+	if m.lead != nil {
+		fields = append(fields, reminder.FieldLead)
+	}
+	if m.ends_at != nil {
+		fields = append(fields, reminder.FieldEndsAt)
+	}
+	if m.created_at != nil {
+		fields = append(fields, reminder.FieldCreatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ReminderMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case reminder.FieldOrganizationID:
+		return m.OrganizationID()
+	case reminder.FieldKeyID:
+		return m.KeyID()
+	case reminder.FieldLead:
+		return m.Lead()
+	case reminder.FieldEndsAt:
+		return m.EndsAt()
+	case reminder.FieldCreatedAt:
+		return m.CreatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ReminderMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case reminder.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case reminder.FieldKeyID:
+		return m.OldKeyID(ctx)
+	case reminder.FieldLead:
+		return m.OldLead(ctx)
+	case reminder.FieldEndsAt:
+		return m.OldEndsAt(ctx)
+	case reminder.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Reminder field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ReminderMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case reminder.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case reminder.FieldKeyID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKeyID(v)
+		return nil
+	case reminder.FieldLead:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLead(v)
+		return nil
+	case reminder.FieldEndsAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEndsAt(v)
+		return nil
+	case reminder.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Reminder field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ReminderMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ReminderMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ReminderMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Reminder numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ReminderMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ReminderMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ReminderMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown Reminder nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ReminderMutation) ResetField(name string) error {
+	switch name {
+	case reminder.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case reminder.FieldKeyID:
+		m.ResetKeyID()
+		return nil
+	case reminder.FieldLead:
+		m.ResetLead()
+		return nil
+	case reminder.FieldEndsAt:
+		m.ResetEndsAt()
+		return nil
+	case reminder.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Reminder field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ReminderMutation) AddedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.api_key != nil {
+		edges = append(edges, reminder.EdgeAPIKey)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ReminderMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case reminder.EdgeAPIKey:
+		if id := m.api_key; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ReminderMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 1)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ReminderMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ReminderMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.clearedapi_key {
+		edges = append(edges, reminder.EdgeAPIKey)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ReminderMutation) EdgeCleared(name string) bool {
+	switch name {
+	case reminder.EdgeAPIKey:
+		return m.clearedapi_key
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ReminderMutation) ClearEdge(name string) error {
+	switch name {
+	case reminder.EdgeAPIKey:
+		m.ClearAPIKey()
+		return nil
+	}
+	return fmt.Errorf("unknown Reminder unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ReminderMutation) ResetEdge(name string) error {
+	switch name {
+	case reminder.EdgeAPIKey:
+		m.ResetAPIKey()
+		return nil
+	}
+	return fmt.Errorf("unknown Reminder edge %s", name)
+}
+
+// RotationMutation represents an operation that mutates the Rotation nodes in the graph.
+type RotationMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *string
+	organization_id *string
+	owner_id        *string
+	family_id       *string
+	automatic       *bool
+	status          *lifecycle.RotationStatus
+	sealed_secret   *string
+	claim_until     *time.Time
+	last_error      *string
+	created_at      *time.Time
+	completed_at    *time.Time
+	clearedFields   map[string]struct{}
+	old_key         *string
+	clearedold_key  bool
+	new_key         *string
+	clearednew_key  bool
+	job             *string
+	clearedjob      bool
+	done            bool
+	oldValue        func(context.Context) (*Rotation, error)
+	predicates      []predicate.Rotation
+}
+
+var _ ent.Mutation = (*RotationMutation)(nil)
+
+// rotationOption allows management of the mutation configuration using functional options.
+type rotationOption func(*RotationMutation)
+
+// newRotationMutation creates new mutation for the Rotation entity.
+func newRotationMutation(c config, op Op, opts ...rotationOption) *RotationMutation {
+	m := &RotationMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeRotation,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withRotationID sets the ID field of the mutation.
+func withRotationID(id string) rotationOption {
+	return func(m *RotationMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Rotation
+		)
+		m.oldValue = func(ctx context.Context) (*Rotation, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Rotation.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withRotation sets the old Rotation of the mutation.
+func withRotation(node *Rotation) rotationOption {
+	return func(m *RotationMutation) {
+		m.oldValue = func(context.Context) (*Rotation, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m RotationMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m RotationMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("db: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Rotation entities.
+func (m *RotationMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *RotationMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *RotationMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Rotation.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *RotationMutation) SetOrganizationID(s string) {
+	m.organization_id = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *RotationMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the Rotation entity.
+// If the Rotation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *RotationMutation) ResetOrganizationID() {
+	m.organization_id = nil
+}
+
+// SetOwnerID sets the "owner_id" field.
+func (m *RotationMutation) SetOwnerID(s string) {
+	m.owner_id = &s
+}
+
+// OwnerID returns the value of the "owner_id" field in the mutation.
+func (m *RotationMutation) OwnerID() (r string, exists bool) {
+	v := m.owner_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOwnerID returns the old "owner_id" field's value of the Rotation entity.
+// If the Rotation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationMutation) OldOwnerID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOwnerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOwnerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOwnerID: %w", err)
+	}
+	return oldValue.OwnerID, nil
+}
+
+// ResetOwnerID resets all changes to the "owner_id" field.
+func (m *RotationMutation) ResetOwnerID() {
+	m.owner_id = nil
+}
+
+// SetFamilyID sets the "family_id" field.
+func (m *RotationMutation) SetFamilyID(s string) {
+	m.family_id = &s
+}
+
+// FamilyID returns the value of the "family_id" field in the mutation.
+func (m *RotationMutation) FamilyID() (r string, exists bool) {
+	v := m.family_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFamilyID returns the old "family_id" field's value of the Rotation entity.
+// If the Rotation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationMutation) OldFamilyID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFamilyID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFamilyID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFamilyID: %w", err)
+	}
+	return oldValue.FamilyID, nil
+}
+
+// ResetFamilyID resets all changes to the "family_id" field.
+func (m *RotationMutation) ResetFamilyID() {
+	m.family_id = nil
+}
+
+// SetOldKeyID sets the "old_key_id" field.
+func (m *RotationMutation) SetOldKeyID(s string) {
+	m.old_key = &s
+}
+
+// OldKeyID returns the value of the "old_key_id" field in the mutation.
+func (m *RotationMutation) OldKeyID() (r string, exists bool) {
+	v := m.old_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOldKeyID returns the old "old_key_id" field's value of the Rotation entity.
+// If the Rotation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationMutation) OldOldKeyID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOldKeyID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOldKeyID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOldKeyID: %w", err)
+	}
+	return oldValue.OldKeyID, nil
+}
+
+// ResetOldKeyID resets all changes to the "old_key_id" field.
+func (m *RotationMutation) ResetOldKeyID() {
+	m.old_key = nil
+}
+
+// SetNewKeyID sets the "new_key_id" field.
+func (m *RotationMutation) SetNewKeyID(s string) {
+	m.new_key = &s
+}
+
+// NewKeyID returns the value of the "new_key_id" field in the mutation.
+func (m *RotationMutation) NewKeyID() (r string, exists bool) {
+	v := m.new_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNewKeyID returns the old "new_key_id" field's value of the Rotation entity.
+// If the Rotation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationMutation) OldNewKeyID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNewKeyID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNewKeyID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNewKeyID: %w", err)
+	}
+	return oldValue.NewKeyID, nil
+}
+
+// ClearNewKeyID clears the value of the "new_key_id" field.
+func (m *RotationMutation) ClearNewKeyID() {
+	m.new_key = nil
+	m.clearedFields[rotation.FieldNewKeyID] = struct{}{}
+}
+
+// NewKeyIDCleared returns if the "new_key_id" field was cleared in this mutation.
+func (m *RotationMutation) NewKeyIDCleared() bool {
+	_, ok := m.clearedFields[rotation.FieldNewKeyID]
+	return ok
+}
+
+// ResetNewKeyID resets all changes to the "new_key_id" field.
+func (m *RotationMutation) ResetNewKeyID() {
+	m.new_key = nil
+	delete(m.clearedFields, rotation.FieldNewKeyID)
+}
+
+// SetAutomatic sets the "automatic" field.
+func (m *RotationMutation) SetAutomatic(b bool) {
+	m.automatic = &b
+}
+
+// Automatic returns the value of the "automatic" field in the mutation.
+func (m *RotationMutation) Automatic() (r bool, exists bool) {
+	v := m.automatic
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAutomatic returns the old "automatic" field's value of the Rotation entity.
+// If the Rotation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationMutation) OldAutomatic(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAutomatic is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAutomatic requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAutomatic: %w", err)
+	}
+	return oldValue.Automatic, nil
+}
+
+// ResetAutomatic resets all changes to the "automatic" field.
+func (m *RotationMutation) ResetAutomatic() {
+	m.automatic = nil
+}
+
+// SetStatus sets the "status" field.
+func (m *RotationMutation) SetStatus(ls lifecycle.RotationStatus) {
+	m.status = &ls
+}
+
+// Status returns the value of the "status" field in the mutation.
+func (m *RotationMutation) Status() (r lifecycle.RotationStatus, exists bool) {
+	v := m.status
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStatus returns the old "status" field's value of the Rotation entity.
+// If the Rotation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationMutation) OldStatus(ctx context.Context) (v lifecycle.RotationStatus, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStatus is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStatus requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStatus: %w", err)
+	}
+	return oldValue.Status, nil
+}
+
+// ResetStatus resets all changes to the "status" field.
+func (m *RotationMutation) ResetStatus() {
+	m.status = nil
+}
+
+// SetJobID sets the "job_id" field.
+func (m *RotationMutation) SetJobID(s string) {
+	m.job = &s
+}
+
+// JobID returns the value of the "job_id" field in the mutation.
+func (m *RotationMutation) JobID() (r string, exists bool) {
+	v := m.job
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldJobID returns the old "job_id" field's value of the Rotation entity.
+// If the Rotation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationMutation) OldJobID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldJobID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldJobID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldJobID: %w", err)
+	}
+	return oldValue.JobID, nil
+}
+
+// ClearJobID clears the value of the "job_id" field.
+func (m *RotationMutation) ClearJobID() {
+	m.job = nil
+	m.clearedFields[rotation.FieldJobID] = struct{}{}
+}
+
+// JobIDCleared returns if the "job_id" field was cleared in this mutation.
+func (m *RotationMutation) JobIDCleared() bool {
+	_, ok := m.clearedFields[rotation.FieldJobID]
+	return ok
+}
+
+// ResetJobID resets all changes to the "job_id" field.
+func (m *RotationMutation) ResetJobID() {
+	m.job = nil
+	delete(m.clearedFields, rotation.FieldJobID)
+}
+
+// SetSealedSecret sets the "sealed_secret" field.
+func (m *RotationMutation) SetSealedSecret(s string) {
+	m.sealed_secret = &s
+}
+
+// SealedSecret returns the value of the "sealed_secret" field in the mutation.
+func (m *RotationMutation) SealedSecret() (r string, exists bool) {
+	v := m.sealed_secret
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSealedSecret returns the old "sealed_secret" field's value of the Rotation entity.
+// If the Rotation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationMutation) OldSealedSecret(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSealedSecret is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSealedSecret requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSealedSecret: %w", err)
+	}
+	return oldValue.SealedSecret, nil
+}
+
+// ClearSealedSecret clears the value of the "sealed_secret" field.
+func (m *RotationMutation) ClearSealedSecret() {
+	m.sealed_secret = nil
+	m.clearedFields[rotation.FieldSealedSecret] = struct{}{}
+}
+
+// SealedSecretCleared returns if the "sealed_secret" field was cleared in this mutation.
+func (m *RotationMutation) SealedSecretCleared() bool {
+	_, ok := m.clearedFields[rotation.FieldSealedSecret]
+	return ok
+}
+
+// ResetSealedSecret resets all changes to the "sealed_secret" field.
+func (m *RotationMutation) ResetSealedSecret() {
+	m.sealed_secret = nil
+	delete(m.clearedFields, rotation.FieldSealedSecret)
+}
+
+// SetClaimUntil sets the "claim_until" field.
+func (m *RotationMutation) SetClaimUntil(t time.Time) {
+	m.claim_until = &t
+}
+
+// ClaimUntil returns the value of the "claim_until" field in the mutation.
+func (m *RotationMutation) ClaimUntil() (r time.Time, exists bool) {
+	v := m.claim_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldClaimUntil returns the old "claim_until" field's value of the Rotation entity.
+// If the Rotation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationMutation) OldClaimUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldClaimUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldClaimUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldClaimUntil: %w", err)
+	}
+	return oldValue.ClaimUntil, nil
+}
+
+// ClearClaimUntil clears the value of the "claim_until" field.
+func (m *RotationMutation) ClearClaimUntil() {
+	m.claim_until = nil
+	m.clearedFields[rotation.FieldClaimUntil] = struct{}{}
+}
+
+// ClaimUntilCleared returns if the "claim_until" field was cleared in this mutation.
+func (m *RotationMutation) ClaimUntilCleared() bool {
+	_, ok := m.clearedFields[rotation.FieldClaimUntil]
+	return ok
+}
+
+// ResetClaimUntil resets all changes to the "claim_until" field.
+func (m *RotationMutation) ResetClaimUntil() {
+	m.claim_until = nil
+	delete(m.clearedFields, rotation.FieldClaimUntil)
+}
+
+// SetLastError sets the "last_error" field.
+func (m *RotationMutation) SetLastError(s string) {
+	m.last_error = &s
+}
+
+// LastError returns the value of the "last_error" field in the mutation.
+func (m *RotationMutation) LastError() (r string, exists bool) {
+	v := m.last_error
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLastError returns the old "last_error" field's value of the Rotation entity.
+// If the Rotation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationMutation) OldLastError(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLastError is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLastError requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLastError: %w", err)
+	}
+	return oldValue.LastError, nil
+}
+
+// ClearLastError clears the value of the "last_error" field.
+func (m *RotationMutation) ClearLastError() {
+	m.last_error = nil
+	m.clearedFields[rotation.FieldLastError] = struct{}{}
+}
+
+// LastErrorCleared returns if the "last_error" field was cleared in this mutation.
+func (m *RotationMutation) LastErrorCleared() bool {
+	_, ok := m.clearedFields[rotation.FieldLastError]
+	return ok
+}
+
+// ResetLastError resets all changes to the "last_error" field.
+func (m *RotationMutation) ResetLastError() {
+	m.last_error = nil
+	delete(m.clearedFields, rotation.FieldLastError)
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *RotationMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *RotationMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Rotation entity.
+// If the Rotation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *RotationMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetCompletedAt sets the "completed_at" field.
+func (m *RotationMutation) SetCompletedAt(t time.Time) {
+	m.completed_at = &t
+}
+
+// CompletedAt returns the value of the "completed_at" field in the mutation.
+func (m *RotationMutation) CompletedAt() (r time.Time, exists bool) {
+	v := m.completed_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCompletedAt returns the old "completed_at" field's value of the Rotation entity.
+// If the Rotation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationMutation) OldCompletedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCompletedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCompletedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCompletedAt: %w", err)
+	}
+	return oldValue.CompletedAt, nil
+}
+
+// ClearCompletedAt clears the value of the "completed_at" field.
+func (m *RotationMutation) ClearCompletedAt() {
+	m.completed_at = nil
+	m.clearedFields[rotation.FieldCompletedAt] = struct{}{}
+}
+
+// CompletedAtCleared returns if the "completed_at" field was cleared in this mutation.
+func (m *RotationMutation) CompletedAtCleared() bool {
+	_, ok := m.clearedFields[rotation.FieldCompletedAt]
+	return ok
+}
+
+// ResetCompletedAt resets all changes to the "completed_at" field.
+func (m *RotationMutation) ResetCompletedAt() {
+	m.completed_at = nil
+	delete(m.clearedFields, rotation.FieldCompletedAt)
+}
+
+// ClearOldKey clears the "old_key" edge to the APIKey entity.
+func (m *RotationMutation) ClearOldKey() {
+	m.clearedold_key = true
+	m.clearedFields[rotation.FieldOldKeyID] = struct{}{}
+}
+
+// OldKeyCleared reports if the "old_key" edge to the APIKey entity was cleared.
+func (m *RotationMutation) OldKeyCleared() bool {
+	return m.clearedold_key
+}
+
+// OldKeyIDs returns the "old_key" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// OldKeyID instead. It exists only for internal usage by the builders.
+func (m *RotationMutation) OldKeyIDs() (ids []string) {
+	if id := m.old_key; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetOldKey resets all changes to the "old_key" edge.
+func (m *RotationMutation) ResetOldKey() {
+	m.old_key = nil
+	m.clearedold_key = false
+}
+
+// ClearNewKey clears the "new_key" edge to the APIKey entity.
+func (m *RotationMutation) ClearNewKey() {
+	m.clearednew_key = true
+	m.clearedFields[rotation.FieldNewKeyID] = struct{}{}
+}
+
+// NewKeyCleared reports if the "new_key" edge to the APIKey entity was cleared.
+func (m *RotationMutation) NewKeyCleared() bool {
+	return m.NewKeyIDCleared() || m.clearednew_key
+}
+
+// NewKeyIDs returns the "new_key" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// NewKeyID instead. It exists only for internal usage by the builders.
+func (m *RotationMutation) NewKeyIDs() (ids []string) {
+	if id := m.new_key; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetNewKey resets all changes to the "new_key" edge.
+func (m *RotationMutation) ResetNewKey() {
+	m.new_key = nil
+	m.clearednew_key = false
+}
+
+// ClearJob clears the "job" edge to the Job entity.
+func (m *RotationMutation) ClearJob() {
+	m.clearedjob = true
+	m.clearedFields[rotation.FieldJobID] = struct{}{}
+}
+
+// JobCleared reports if the "job" edge to the Job entity was cleared.
+func (m *RotationMutation) JobCleared() bool {
+	return m.JobIDCleared() || m.clearedjob
+}
+
+// JobIDs returns the "job" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// JobID instead. It exists only for internal usage by the builders.
+func (m *RotationMutation) JobIDs() (ids []string) {
+	if id := m.job; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetJob resets all changes to the "job" edge.
+func (m *RotationMutation) ResetJob() {
+	m.job = nil
+	m.clearedjob = false
+}
+
+// Where appends a list predicates to the RotationMutation builder.
+func (m *RotationMutation) Where(ps ...predicate.Rotation) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the RotationMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *RotationMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Rotation, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *RotationMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *RotationMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Rotation).
+func (m *RotationMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *RotationMutation) Fields() []string {
+	fields := make([]string, 0, 13)
+	if m.organization_id != nil {
+		fields = append(fields, rotation.FieldOrganizationID)
+	}
+	if m.owner_id != nil {
+		fields = append(fields, rotation.FieldOwnerID)
+	}
+	if m.family_id != nil {
+		fields = append(fields, rotation.FieldFamilyID)
+	}
+	if m.old_key != nil {
+		fields = append(fields, rotation.FieldOldKeyID)
+	}
+	if m.new_key != nil {
+		fields = append(fields, rotation.FieldNewKeyID)
+	}
+	if m.automatic != nil {
+		fields = append(fields, rotation.FieldAutomatic)
+	}
+	if m.status != nil {
+		fields = append(fields, rotation.FieldStatus)
+	}
+	if m.job != nil {
+		fields = append(fields, rotation.FieldJobID)
+	}
+	if m.sealed_secret != nil {
+		fields = append(fields, rotation.FieldSealedSecret)
+	}
+	if m.claim_until != nil {
+		fields = append(fields, rotation.FieldClaimUntil)
+	}
+	if m.last_error != nil {
+		fields = append(fields, rotation.FieldLastError)
+	}
+	if m.created_at != nil {
+		fields = append(fields, rotation.FieldCreatedAt)
+	}
+	if m.completed_at != nil {
+		fields = append(fields, rotation.FieldCompletedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *RotationMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case rotation.FieldOrganizationID:
+		return m.OrganizationID()
+	case rotation.FieldOwnerID:
+		return m.OwnerID()
+	case rotation.FieldFamilyID:
+		return m.FamilyID()
+	case rotation.FieldOldKeyID:
+		return m.OldKeyID()
+	case rotation.FieldNewKeyID:
+		return m.NewKeyID()
+	case rotation.FieldAutomatic:
+		return m.Automatic()
+	case rotation.FieldStatus:
+		return m.Status()
+	case rotation.FieldJobID:
+		return m.JobID()
+	case rotation.FieldSealedSecret:
+		return m.SealedSecret()
+	case rotation.FieldClaimUntil:
+		return m.ClaimUntil()
+	case rotation.FieldLastError:
+		return m.LastError()
+	case rotation.FieldCreatedAt:
+		return m.CreatedAt()
+	case rotation.FieldCompletedAt:
+		return m.CompletedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *RotationMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case rotation.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case rotation.FieldOwnerID:
+		return m.OldOwnerID(ctx)
+	case rotation.FieldFamilyID:
+		return m.OldFamilyID(ctx)
+	case rotation.FieldOldKeyID:
+		return m.OldOldKeyID(ctx)
+	case rotation.FieldNewKeyID:
+		return m.OldNewKeyID(ctx)
+	case rotation.FieldAutomatic:
+		return m.OldAutomatic(ctx)
+	case rotation.FieldStatus:
+		return m.OldStatus(ctx)
+	case rotation.FieldJobID:
+		return m.OldJobID(ctx)
+	case rotation.FieldSealedSecret:
+		return m.OldSealedSecret(ctx)
+	case rotation.FieldClaimUntil:
+		return m.OldClaimUntil(ctx)
+	case rotation.FieldLastError:
+		return m.OldLastError(ctx)
+	case rotation.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case rotation.FieldCompletedAt:
+		return m.OldCompletedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Rotation field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RotationMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case rotation.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case rotation.FieldOwnerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOwnerID(v)
+		return nil
+	case rotation.FieldFamilyID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFamilyID(v)
+		return nil
+	case rotation.FieldOldKeyID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOldKeyID(v)
+		return nil
+	case rotation.FieldNewKeyID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNewKeyID(v)
+		return nil
+	case rotation.FieldAutomatic:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAutomatic(v)
+		return nil
+	case rotation.FieldStatus:
+		v, ok := value.(lifecycle.RotationStatus)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStatus(v)
+		return nil
+	case rotation.FieldJobID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetJobID(v)
+		return nil
+	case rotation.FieldSealedSecret:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSealedSecret(v)
+		return nil
+	case rotation.FieldClaimUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetClaimUntil(v)
+		return nil
+	case rotation.FieldLastError:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLastError(v)
+		return nil
+	case rotation.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case rotation.FieldCompletedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCompletedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Rotation field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *RotationMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *RotationMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RotationMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Rotation numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *RotationMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(rotation.FieldNewKeyID) {
+		fields = append(fields, rotation.FieldNewKeyID)
+	}
+	if m.FieldCleared(rotation.FieldJobID) {
+		fields = append(fields, rotation.FieldJobID)
+	}
+	if m.FieldCleared(rotation.FieldSealedSecret) {
+		fields = append(fields, rotation.FieldSealedSecret)
+	}
+	if m.FieldCleared(rotation.FieldClaimUntil) {
+		fields = append(fields, rotation.FieldClaimUntil)
+	}
+	if m.FieldCleared(rotation.FieldLastError) {
+		fields = append(fields, rotation.FieldLastError)
+	}
+	if m.FieldCleared(rotation.FieldCompletedAt) {
+		fields = append(fields, rotation.FieldCompletedAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *RotationMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *RotationMutation) ClearField(name string) error {
+	switch name {
+	case rotation.FieldNewKeyID:
+		m.ClearNewKeyID()
+		return nil
+	case rotation.FieldJobID:
+		m.ClearJobID()
+		return nil
+	case rotation.FieldSealedSecret:
+		m.ClearSealedSecret()
+		return nil
+	case rotation.FieldClaimUntil:
+		m.ClearClaimUntil()
+		return nil
+	case rotation.FieldLastError:
+		m.ClearLastError()
+		return nil
+	case rotation.FieldCompletedAt:
+		m.ClearCompletedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Rotation nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *RotationMutation) ResetField(name string) error {
+	switch name {
+	case rotation.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case rotation.FieldOwnerID:
+		m.ResetOwnerID()
+		return nil
+	case rotation.FieldFamilyID:
+		m.ResetFamilyID()
+		return nil
+	case rotation.FieldOldKeyID:
+		m.ResetOldKeyID()
+		return nil
+	case rotation.FieldNewKeyID:
+		m.ResetNewKeyID()
+		return nil
+	case rotation.FieldAutomatic:
+		m.ResetAutomatic()
+		return nil
+	case rotation.FieldStatus:
+		m.ResetStatus()
+		return nil
+	case rotation.FieldJobID:
+		m.ResetJobID()
+		return nil
+	case rotation.FieldSealedSecret:
+		m.ResetSealedSecret()
+		return nil
+	case rotation.FieldClaimUntil:
+		m.ResetClaimUntil()
+		return nil
+	case rotation.FieldLastError:
+		m.ResetLastError()
+		return nil
+	case rotation.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case rotation.FieldCompletedAt:
+		m.ResetCompletedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Rotation field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *RotationMutation) AddedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.old_key != nil {
+		edges = append(edges, rotation.EdgeOldKey)
+	}
+	if m.new_key != nil {
+		edges = append(edges, rotation.EdgeNewKey)
+	}
+	if m.job != nil {
+		edges = append(edges, rotation.EdgeJob)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *RotationMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case rotation.EdgeOldKey:
+		if id := m.old_key; id != nil {
+			return []ent.Value{*id}
+		}
+	case rotation.EdgeNewKey:
+		if id := m.new_key; id != nil {
+			return []ent.Value{*id}
+		}
+	case rotation.EdgeJob:
+		if id := m.job; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *RotationMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 3)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *RotationMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *RotationMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.clearedold_key {
+		edges = append(edges, rotation.EdgeOldKey)
+	}
+	if m.clearednew_key {
+		edges = append(edges, rotation.EdgeNewKey)
+	}
+	if m.clearedjob {
+		edges = append(edges, rotation.EdgeJob)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *RotationMutation) EdgeCleared(name string) bool {
+	switch name {
+	case rotation.EdgeOldKey:
+		return m.clearedold_key
+	case rotation.EdgeNewKey:
+		return m.clearednew_key
+	case rotation.EdgeJob:
+		return m.clearedjob
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *RotationMutation) ClearEdge(name string) error {
+	switch name {
+	case rotation.EdgeOldKey:
+		m.ClearOldKey()
+		return nil
+	case rotation.EdgeNewKey:
+		m.ClearNewKey()
+		return nil
+	case rotation.EdgeJob:
+		m.ClearJob()
+		return nil
+	}
+	return fmt.Errorf("unknown Rotation unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *RotationMutation) ResetEdge(name string) error {
+	switch name {
+	case rotation.EdgeOldKey:
+		m.ResetOldKey()
+		return nil
+	case rotation.EdgeNewKey:
+		m.ResetNewKey()
+		return nil
+	case rotation.EdgeJob:
+		m.ResetJob()
+		return nil
+	}
+	return fmt.Errorf("unknown Rotation edge %s", name)
+}
+
+// RotationScheduleMutation represents an operation that mutates the RotationSchedule nodes in the graph.
+type RotationScheduleMutation struct {
+	config
+	op                      Op
+	typ                     string
+	id                      *string
+	organization_id         *string
+	owner_id                *string
+	interval_days           *int
+	addinterval_days        *int
+	grace_period            *lifecycle.Period
+	delivery                *lifecycle.RotationDelivery
+	webhook_url             *string
+	stalled_since           *time.Time
+	created_at              *time.Time
+	updated_at              *time.Time
+	webhook_secret          *string
+	previous_webhook_secret *string
+	previous_secret_until   *time.Time
+	clearedFields           map[string]struct{}
+	family                  *string
+	clearedfamily           bool
+	done                    bool
+	oldValue                func(context.Context) (*RotationSchedule, error)
+	predicates              []predicate.RotationSchedule
+}
+
+var _ ent.Mutation = (*RotationScheduleMutation)(nil)
+
+// rotationscheduleOption allows management of the mutation configuration using functional options.
+type rotationscheduleOption func(*RotationScheduleMutation)
+
+// newRotationScheduleMutation creates new mutation for the RotationSchedule entity.
+func newRotationScheduleMutation(c config, op Op, opts ...rotationscheduleOption) *RotationScheduleMutation {
+	m := &RotationScheduleMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeRotationSchedule,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withRotationScheduleID sets the ID field of the mutation.
+func withRotationScheduleID(id string) rotationscheduleOption {
+	return func(m *RotationScheduleMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *RotationSchedule
+		)
+		m.oldValue = func(ctx context.Context) (*RotationSchedule, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().RotationSchedule.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withRotationSchedule sets the old RotationSchedule of the mutation.
+func withRotationSchedule(node *RotationSchedule) rotationscheduleOption {
+	return func(m *RotationScheduleMutation) {
+		m.oldValue = func(context.Context) (*RotationSchedule, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m RotationScheduleMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m RotationScheduleMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("db: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of RotationSchedule entities.
+func (m *RotationScheduleMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *RotationScheduleMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *RotationScheduleMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().RotationSchedule.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *RotationScheduleMutation) SetOrganizationID(s string) {
+	m.organization_id = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *RotationScheduleMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the RotationSchedule entity.
+// If the RotationSchedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationScheduleMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *RotationScheduleMutation) ResetOrganizationID() {
+	m.organization_id = nil
+}
+
+// SetOwnerID sets the "owner_id" field.
+func (m *RotationScheduleMutation) SetOwnerID(s string) {
+	m.owner_id = &s
+}
+
+// OwnerID returns the value of the "owner_id" field in the mutation.
+func (m *RotationScheduleMutation) OwnerID() (r string, exists bool) {
+	v := m.owner_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOwnerID returns the old "owner_id" field's value of the RotationSchedule entity.
+// If the RotationSchedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationScheduleMutation) OldOwnerID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOwnerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOwnerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOwnerID: %w", err)
+	}
+	return oldValue.OwnerID, nil
+}
+
+// ResetOwnerID resets all changes to the "owner_id" field.
+func (m *RotationScheduleMutation) ResetOwnerID() {
+	m.owner_id = nil
+}
+
+// SetFamilyID sets the "family_id" field.
+func (m *RotationScheduleMutation) SetFamilyID(s string) {
+	m.family = &s
+}
+
+// FamilyID returns the value of the "family_id" field in the mutation.
+func (m *RotationScheduleMutation) FamilyID() (r string, exists bool) {
+	v := m.family
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFamilyID returns the old "family_id" field's value of the RotationSchedule entity.
+// If the RotationSchedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationScheduleMutation) OldFamilyID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFamilyID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFamilyID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFamilyID: %w", err)
+	}
+	return oldValue.FamilyID, nil
+}
+
+// ResetFamilyID resets all changes to the "family_id" field.
+func (m *RotationScheduleMutation) ResetFamilyID() {
+	m.family = nil
+}
+
+// SetIntervalDays sets the "interval_days" field.
+func (m *RotationScheduleMutation) SetIntervalDays(i int) {
+	m.interval_days = &i
+	m.addinterval_days = nil
+}
+
+// IntervalDays returns the value of the "interval_days" field in the mutation.
+func (m *RotationScheduleMutation) IntervalDays() (r int, exists bool) {
+	v := m.interval_days
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIntervalDays returns the old "interval_days" field's value of the RotationSchedule entity.
+// If the RotationSchedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationScheduleMutation) OldIntervalDays(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIntervalDays is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIntervalDays requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIntervalDays: %w", err)
+	}
+	return oldValue.IntervalDays, nil
+}
+
+// AddIntervalDays adds i to the "interval_days" field.
+func (m *RotationScheduleMutation) AddIntervalDays(i int) {
+	if m.addinterval_days != nil {
+		*m.addinterval_days += i
+	} else {
+		m.addinterval_days = &i
+	}
+}
+
+// AddedIntervalDays returns the value that was added to the "interval_days" field in this mutation.
+func (m *RotationScheduleMutation) AddedIntervalDays() (r int, exists bool) {
+	v := m.addinterval_days
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearIntervalDays clears the value of the "interval_days" field.
+func (m *RotationScheduleMutation) ClearIntervalDays() {
+	m.interval_days = nil
+	m.addinterval_days = nil
+	m.clearedFields[rotationschedule.FieldIntervalDays] = struct{}{}
+}
+
+// IntervalDaysCleared returns if the "interval_days" field was cleared in this mutation.
+func (m *RotationScheduleMutation) IntervalDaysCleared() bool {
+	_, ok := m.clearedFields[rotationschedule.FieldIntervalDays]
+	return ok
+}
+
+// ResetIntervalDays resets all changes to the "interval_days" field.
+func (m *RotationScheduleMutation) ResetIntervalDays() {
+	m.interval_days = nil
+	m.addinterval_days = nil
+	delete(m.clearedFields, rotationschedule.FieldIntervalDays)
+}
+
+// SetGracePeriod sets the "grace_period" field.
+func (m *RotationScheduleMutation) SetGracePeriod(l lifecycle.Period) {
+	m.grace_period = &l
+}
+
+// GracePeriod returns the value of the "grace_period" field in the mutation.
+func (m *RotationScheduleMutation) GracePeriod() (r lifecycle.Period, exists bool) {
+	v := m.grace_period
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldGracePeriod returns the old "grace_period" field's value of the RotationSchedule entity.
+// If the RotationSchedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationScheduleMutation) OldGracePeriod(ctx context.Context) (v *lifecycle.Period, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldGracePeriod is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldGracePeriod requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldGracePeriod: %w", err)
+	}
+	return oldValue.GracePeriod, nil
+}
+
+// ClearGracePeriod clears the value of the "grace_period" field.
+func (m *RotationScheduleMutation) ClearGracePeriod() {
+	m.grace_period = nil
+	m.clearedFields[rotationschedule.FieldGracePeriod] = struct{}{}
+}
+
+// GracePeriodCleared returns if the "grace_period" field was cleared in this mutation.
+func (m *RotationScheduleMutation) GracePeriodCleared() bool {
+	_, ok := m.clearedFields[rotationschedule.FieldGracePeriod]
+	return ok
+}
+
+// ResetGracePeriod resets all changes to the "grace_period" field.
+func (m *RotationScheduleMutation) ResetGracePeriod() {
+	m.grace_period = nil
+	delete(m.clearedFields, rotationschedule.FieldGracePeriod)
+}
+
+// SetDelivery sets the "delivery" field.
+func (m *RotationScheduleMutation) SetDelivery(ld lifecycle.RotationDelivery) {
+	m.delivery = &ld
+}
+
+// Delivery returns the value of the "delivery" field in the mutation.
+func (m *RotationScheduleMutation) Delivery() (r lifecycle.RotationDelivery, exists bool) {
+	v := m.delivery
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDelivery returns the old "delivery" field's value of the RotationSchedule entity.
+// If the RotationSchedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationScheduleMutation) OldDelivery(ctx context.Context) (v lifecycle.RotationDelivery, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDelivery is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDelivery requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDelivery: %w", err)
+	}
+	return oldValue.Delivery, nil
+}
+
+// ResetDelivery resets all changes to the "delivery" field.
+func (m *RotationScheduleMutation) ResetDelivery() {
+	m.delivery = nil
+}
+
+// SetWebhookURL sets the "webhook_url" field.
+func (m *RotationScheduleMutation) SetWebhookURL(s string) {
+	m.webhook_url = &s
+}
+
+// WebhookURL returns the value of the "webhook_url" field in the mutation.
+func (m *RotationScheduleMutation) WebhookURL() (r string, exists bool) {
+	v := m.webhook_url
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWebhookURL returns the old "webhook_url" field's value of the RotationSchedule entity.
+// If the RotationSchedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationScheduleMutation) OldWebhookURL(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWebhookURL is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWebhookURL requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWebhookURL: %w", err)
+	}
+	return oldValue.WebhookURL, nil
+}
+
+// ClearWebhookURL clears the value of the "webhook_url" field.
+func (m *RotationScheduleMutation) ClearWebhookURL() {
+	m.webhook_url = nil
+	m.clearedFields[rotationschedule.FieldWebhookURL] = struct{}{}
+}
+
+// WebhookURLCleared returns if the "webhook_url" field was cleared in this mutation.
+func (m *RotationScheduleMutation) WebhookURLCleared() bool {
+	_, ok := m.clearedFields[rotationschedule.FieldWebhookURL]
+	return ok
+}
+
+// ResetWebhookURL resets all changes to the "webhook_url" field.
+func (m *RotationScheduleMutation) ResetWebhookURL() {
+	m.webhook_url = nil
+	delete(m.clearedFields, rotationschedule.FieldWebhookURL)
+}
+
+// SetStalledSince sets the "stalled_since" field.
+func (m *RotationScheduleMutation) SetStalledSince(t time.Time) {
+	m.stalled_since = &t
+}
+
+// StalledSince returns the value of the "stalled_since" field in the mutation.
+func (m *RotationScheduleMutation) StalledSince() (r time.Time, exists bool) {
+	v := m.stalled_since
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStalledSince returns the old "stalled_since" field's value of the RotationSchedule entity.
+// If the RotationSchedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationScheduleMutation) OldStalledSince(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStalledSince is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStalledSince requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStalledSince: %w", err)
+	}
+	return oldValue.StalledSince, nil
+}
+
+// ClearStalledSince clears the value of the "stalled_since" field.
+func (m *RotationScheduleMutation) ClearStalledSince() {
+	m.stalled_since = nil
+	m.clearedFields[rotationschedule.FieldStalledSince] = struct{}{}
+}
+
+// StalledSinceCleared returns if the "stalled_since" field was cleared in this mutation.
+func (m *RotationScheduleMutation) StalledSinceCleared() bool {
+	_, ok := m.clearedFields[rotationschedule.FieldStalledSince]
+	return ok
+}
+
+// ResetStalledSince resets all changes to the "stalled_since" field.
+func (m *RotationScheduleMutation) ResetStalledSince() {
+	m.stalled_since = nil
+	delete(m.clearedFields, rotationschedule.FieldStalledSince)
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *RotationScheduleMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *RotationScheduleMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the RotationSchedule entity.
+// If the RotationSchedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationScheduleMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *RotationScheduleMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *RotationScheduleMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *RotationScheduleMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the RotationSchedule entity.
+// If the RotationSchedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationScheduleMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *RotationScheduleMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// SetWebhookSecret sets the "webhook_secret" field.
+func (m *RotationScheduleMutation) SetWebhookSecret(s string) {
+	m.webhook_secret = &s
+}
+
+// WebhookSecret returns the value of the "webhook_secret" field in the mutation.
+func (m *RotationScheduleMutation) WebhookSecret() (r string, exists bool) {
+	v := m.webhook_secret
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWebhookSecret returns the old "webhook_secret" field's value of the RotationSchedule entity.
+// If the RotationSchedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationScheduleMutation) OldWebhookSecret(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWebhookSecret is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWebhookSecret requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWebhookSecret: %w", err)
+	}
+	return oldValue.WebhookSecret, nil
+}
+
+// ClearWebhookSecret clears the value of the "webhook_secret" field.
+func (m *RotationScheduleMutation) ClearWebhookSecret() {
+	m.webhook_secret = nil
+	m.clearedFields[rotationschedule.FieldWebhookSecret] = struct{}{}
+}
+
+// WebhookSecretCleared returns if the "webhook_secret" field was cleared in this mutation.
+func (m *RotationScheduleMutation) WebhookSecretCleared() bool {
+	_, ok := m.clearedFields[rotationschedule.FieldWebhookSecret]
+	return ok
+}
+
+// ResetWebhookSecret resets all changes to the "webhook_secret" field.
+func (m *RotationScheduleMutation) ResetWebhookSecret() {
+	m.webhook_secret = nil
+	delete(m.clearedFields, rotationschedule.FieldWebhookSecret)
+}
+
+// SetPreviousWebhookSecret sets the "previous_webhook_secret" field.
+func (m *RotationScheduleMutation) SetPreviousWebhookSecret(s string) {
+	m.previous_webhook_secret = &s
+}
+
+// PreviousWebhookSecret returns the value of the "previous_webhook_secret" field in the mutation.
+func (m *RotationScheduleMutation) PreviousWebhookSecret() (r string, exists bool) {
+	v := m.previous_webhook_secret
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPreviousWebhookSecret returns the old "previous_webhook_secret" field's value of the RotationSchedule entity.
+// If the RotationSchedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationScheduleMutation) OldPreviousWebhookSecret(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPreviousWebhookSecret is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPreviousWebhookSecret requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPreviousWebhookSecret: %w", err)
+	}
+	return oldValue.PreviousWebhookSecret, nil
+}
+
+// ClearPreviousWebhookSecret clears the value of the "previous_webhook_secret" field.
+func (m *RotationScheduleMutation) ClearPreviousWebhookSecret() {
+	m.previous_webhook_secret = nil
+	m.clearedFields[rotationschedule.FieldPreviousWebhookSecret] = struct{}{}
+}
+
+// PreviousWebhookSecretCleared returns if the "previous_webhook_secret" field was cleared in this mutation.
+func (m *RotationScheduleMutation) PreviousWebhookSecretCleared() bool {
+	_, ok := m.clearedFields[rotationschedule.FieldPreviousWebhookSecret]
+	return ok
+}
+
+// ResetPreviousWebhookSecret resets all changes to the "previous_webhook_secret" field.
+func (m *RotationScheduleMutation) ResetPreviousWebhookSecret() {
+	m.previous_webhook_secret = nil
+	delete(m.clearedFields, rotationschedule.FieldPreviousWebhookSecret)
+}
+
+// SetPreviousSecretUntil sets the "previous_secret_until" field.
+func (m *RotationScheduleMutation) SetPreviousSecretUntil(t time.Time) {
+	m.previous_secret_until = &t
+}
+
+// PreviousSecretUntil returns the value of the "previous_secret_until" field in the mutation.
+func (m *RotationScheduleMutation) PreviousSecretUntil() (r time.Time, exists bool) {
+	v := m.previous_secret_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPreviousSecretUntil returns the old "previous_secret_until" field's value of the RotationSchedule entity.
+// If the RotationSchedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RotationScheduleMutation) OldPreviousSecretUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPreviousSecretUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPreviousSecretUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPreviousSecretUntil: %w", err)
+	}
+	return oldValue.PreviousSecretUntil, nil
+}
+
+// ClearPreviousSecretUntil clears the value of the "previous_secret_until" field.
+func (m *RotationScheduleMutation) ClearPreviousSecretUntil() {
+	m.previous_secret_until = nil
+	m.clearedFields[rotationschedule.FieldPreviousSecretUntil] = struct{}{}
+}
+
+// PreviousSecretUntilCleared returns if the "previous_secret_until" field was cleared in this mutation.
+func (m *RotationScheduleMutation) PreviousSecretUntilCleared() bool {
+	_, ok := m.clearedFields[rotationschedule.FieldPreviousSecretUntil]
+	return ok
+}
+
+// ResetPreviousSecretUntil resets all changes to the "previous_secret_until" field.
+func (m *RotationScheduleMutation) ResetPreviousSecretUntil() {
+	m.previous_secret_until = nil
+	delete(m.clearedFields, rotationschedule.FieldPreviousSecretUntil)
+}
+
+// ClearFamily clears the "family" edge to the KeyFamily entity.
+func (m *RotationScheduleMutation) ClearFamily() {
+	m.clearedfamily = true
+	m.clearedFields[rotationschedule.FieldFamilyID] = struct{}{}
+}
+
+// FamilyCleared reports if the "family" edge to the KeyFamily entity was cleared.
+func (m *RotationScheduleMutation) FamilyCleared() bool {
+	return m.clearedfamily
+}
+
+// FamilyIDs returns the "family" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// FamilyID instead. It exists only for internal usage by the builders.
+func (m *RotationScheduleMutation) FamilyIDs() (ids []string) {
+	if id := m.family; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetFamily resets all changes to the "family" edge.
+func (m *RotationScheduleMutation) ResetFamily() {
+	m.family = nil
+	m.clearedfamily = false
+}
+
+// Where appends a list predicates to the RotationScheduleMutation builder.
+func (m *RotationScheduleMutation) Where(ps ...predicate.RotationSchedule) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the RotationScheduleMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *RotationScheduleMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.RotationSchedule, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *RotationScheduleMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *RotationScheduleMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (RotationSchedule).
+func (m *RotationScheduleMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *RotationScheduleMutation) Fields() []string {
+	fields := make([]string, 0, 13)
+	if m.organization_id != nil {
+		fields = append(fields, rotationschedule.FieldOrganizationID)
+	}
+	if m.owner_id != nil {
+		fields = append(fields, rotationschedule.FieldOwnerID)
+	}
+	if m.family != nil {
+		fields = append(fields, rotationschedule.FieldFamilyID)
+	}
+	if m.interval_days != nil {
+		fields = append(fields, rotationschedule.FieldIntervalDays)
+	}
+	if m.grace_period != nil {
+		fields = append(fields, rotationschedule.FieldGracePeriod)
+	}
+	if m.delivery != nil {
+		fields = append(fields, rotationschedule.FieldDelivery)
+	}
+	if m.webhook_url != nil {
+		fields = append(fields, rotationschedule.FieldWebhookURL)
+	}
+	if m.stalled_since != nil {
+		fields = append(fields, rotationschedule.FieldStalledSince)
+	}
+	if m.created_at != nil {
+		fields = append(fields, rotationschedule.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, rotationschedule.FieldUpdatedAt)
+	}
+	if m.webhook_secret != nil {
+		fields = append(fields, rotationschedule.FieldWebhookSecret)
+	}
+	if m.previous_webhook_secret != nil {
+		fields = append(fields, rotationschedule.FieldPreviousWebhookSecret)
+	}
+	if m.previous_secret_until != nil {
+		fields = append(fields, rotationschedule.FieldPreviousSecretUntil)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *RotationScheduleMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case rotationschedule.FieldOrganizationID:
+		return m.OrganizationID()
+	case rotationschedule.FieldOwnerID:
+		return m.OwnerID()
+	case rotationschedule.FieldFamilyID:
+		return m.FamilyID()
+	case rotationschedule.FieldIntervalDays:
+		return m.IntervalDays()
+	case rotationschedule.FieldGracePeriod:
+		return m.GracePeriod()
+	case rotationschedule.FieldDelivery:
+		return m.Delivery()
+	case rotationschedule.FieldWebhookURL:
+		return m.WebhookURL()
+	case rotationschedule.FieldStalledSince:
+		return m.StalledSince()
+	case rotationschedule.FieldCreatedAt:
+		return m.CreatedAt()
+	case rotationschedule.FieldUpdatedAt:
+		return m.UpdatedAt()
+	case rotationschedule.FieldWebhookSecret:
+		return m.WebhookSecret()
+	case rotationschedule.FieldPreviousWebhookSecret:
+		return m.PreviousWebhookSecret()
+	case rotationschedule.FieldPreviousSecretUntil:
+		return m.PreviousSecretUntil()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *RotationScheduleMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case rotationschedule.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case rotationschedule.FieldOwnerID:
+		return m.OldOwnerID(ctx)
+	case rotationschedule.FieldFamilyID:
+		return m.OldFamilyID(ctx)
+	case rotationschedule.FieldIntervalDays:
+		return m.OldIntervalDays(ctx)
+	case rotationschedule.FieldGracePeriod:
+		return m.OldGracePeriod(ctx)
+	case rotationschedule.FieldDelivery:
+		return m.OldDelivery(ctx)
+	case rotationschedule.FieldWebhookURL:
+		return m.OldWebhookURL(ctx)
+	case rotationschedule.FieldStalledSince:
+		return m.OldStalledSince(ctx)
+	case rotationschedule.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case rotationschedule.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	case rotationschedule.FieldWebhookSecret:
+		return m.OldWebhookSecret(ctx)
+	case rotationschedule.FieldPreviousWebhookSecret:
+		return m.OldPreviousWebhookSecret(ctx)
+	case rotationschedule.FieldPreviousSecretUntil:
+		return m.OldPreviousSecretUntil(ctx)
+	}
+	return nil, fmt.Errorf("unknown RotationSchedule field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RotationScheduleMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case rotationschedule.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case rotationschedule.FieldOwnerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOwnerID(v)
+		return nil
+	case rotationschedule.FieldFamilyID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFamilyID(v)
+		return nil
+	case rotationschedule.FieldIntervalDays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIntervalDays(v)
+		return nil
+	case rotationschedule.FieldGracePeriod:
+		v, ok := value.(lifecycle.Period)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetGracePeriod(v)
+		return nil
+	case rotationschedule.FieldDelivery:
+		v, ok := value.(lifecycle.RotationDelivery)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDelivery(v)
+		return nil
+	case rotationschedule.FieldWebhookURL:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWebhookURL(v)
+		return nil
+	case rotationschedule.FieldStalledSince:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStalledSince(v)
+		return nil
+	case rotationschedule.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case rotationschedule.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	case rotationschedule.FieldWebhookSecret:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWebhookSecret(v)
+		return nil
+	case rotationschedule.FieldPreviousWebhookSecret:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPreviousWebhookSecret(v)
+		return nil
+	case rotationschedule.FieldPreviousSecretUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPreviousSecretUntil(v)
+		return nil
+	}
+	return fmt.Errorf("unknown RotationSchedule field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *RotationScheduleMutation) AddedFields() []string {
+	var fields []string
+	if m.addinterval_days != nil {
+		fields = append(fields, rotationschedule.FieldIntervalDays)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *RotationScheduleMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case rotationschedule.FieldIntervalDays:
+		return m.AddedIntervalDays()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RotationScheduleMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case rotationschedule.FieldIntervalDays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddIntervalDays(v)
+		return nil
+	}
+	return fmt.Errorf("unknown RotationSchedule numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *RotationScheduleMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(rotationschedule.FieldIntervalDays) {
+		fields = append(fields, rotationschedule.FieldIntervalDays)
+	}
+	if m.FieldCleared(rotationschedule.FieldGracePeriod) {
+		fields = append(fields, rotationschedule.FieldGracePeriod)
+	}
+	if m.FieldCleared(rotationschedule.FieldWebhookURL) {
+		fields = append(fields, rotationschedule.FieldWebhookURL)
+	}
+	if m.FieldCleared(rotationschedule.FieldStalledSince) {
+		fields = append(fields, rotationschedule.FieldStalledSince)
+	}
+	if m.FieldCleared(rotationschedule.FieldWebhookSecret) {
+		fields = append(fields, rotationschedule.FieldWebhookSecret)
+	}
+	if m.FieldCleared(rotationschedule.FieldPreviousWebhookSecret) {
+		fields = append(fields, rotationschedule.FieldPreviousWebhookSecret)
+	}
+	if m.FieldCleared(rotationschedule.FieldPreviousSecretUntil) {
+		fields = append(fields, rotationschedule.FieldPreviousSecretUntil)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *RotationScheduleMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *RotationScheduleMutation) ClearField(name string) error {
+	switch name {
+	case rotationschedule.FieldIntervalDays:
+		m.ClearIntervalDays()
+		return nil
+	case rotationschedule.FieldGracePeriod:
+		m.ClearGracePeriod()
+		return nil
+	case rotationschedule.FieldWebhookURL:
+		m.ClearWebhookURL()
+		return nil
+	case rotationschedule.FieldStalledSince:
+		m.ClearStalledSince()
+		return nil
+	case rotationschedule.FieldWebhookSecret:
+		m.ClearWebhookSecret()
+		return nil
+	case rotationschedule.FieldPreviousWebhookSecret:
+		m.ClearPreviousWebhookSecret()
+		return nil
+	case rotationschedule.FieldPreviousSecretUntil:
+		m.ClearPreviousSecretUntil()
+		return nil
+	}
+	return fmt.Errorf("unknown RotationSchedule nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *RotationScheduleMutation) ResetField(name string) error {
+	switch name {
+	case rotationschedule.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case rotationschedule.FieldOwnerID:
+		m.ResetOwnerID()
+		return nil
+	case rotationschedule.FieldFamilyID:
+		m.ResetFamilyID()
+		return nil
+	case rotationschedule.FieldIntervalDays:
+		m.ResetIntervalDays()
+		return nil
+	case rotationschedule.FieldGracePeriod:
+		m.ResetGracePeriod()
+		return nil
+	case rotationschedule.FieldDelivery:
+		m.ResetDelivery()
+		return nil
+	case rotationschedule.FieldWebhookURL:
+		m.ResetWebhookURL()
+		return nil
+	case rotationschedule.FieldStalledSince:
+		m.ResetStalledSince()
+		return nil
+	case rotationschedule.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case rotationschedule.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	case rotationschedule.FieldWebhookSecret:
+		m.ResetWebhookSecret()
+		return nil
+	case rotationschedule.FieldPreviousWebhookSecret:
+		m.ResetPreviousWebhookSecret()
+		return nil
+	case rotationschedule.FieldPreviousSecretUntil:
+		m.ResetPreviousSecretUntil()
+		return nil
+	}
+	return fmt.Errorf("unknown RotationSchedule field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *RotationScheduleMutation) AddedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.family != nil {
+		edges = append(edges, rotationschedule.EdgeFamily)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *RotationScheduleMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case rotationschedule.EdgeFamily:
+		if id := m.family; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *RotationScheduleMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 1)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *RotationScheduleMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *RotationScheduleMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.clearedfamily {
+		edges = append(edges, rotationschedule.EdgeFamily)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *RotationScheduleMutation) EdgeCleared(name string) bool {
+	switch name {
+	case rotationschedule.EdgeFamily:
+		return m.clearedfamily
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *RotationScheduleMutation) ClearEdge(name string) error {
+	switch name {
+	case rotationschedule.EdgeFamily:
+		m.ClearFamily()
+		return nil
+	}
+	return fmt.Errorf("unknown RotationSchedule unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *RotationScheduleMutation) ResetEdge(name string) error {
+	switch name {
+	case rotationschedule.EdgeFamily:
+		m.ResetFamily()
+		return nil
+	}
+	return fmt.Errorf("unknown RotationSchedule edge %s", name)
 }
 
 // UserMutation represents an operation that mutates the User nodes in the graph.

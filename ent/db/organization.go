@@ -3,6 +3,7 @@
 package db
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -32,7 +33,9 @@ type Organization struct {
 	DefaultGracePeriod *lifecycle.Period `json:"default_grace_period,omitempty"`
 	// MaxGracePeriod holds the value of the "max_grace_period" field.
 	MaxGracePeriod *lifecycle.Period `json:"max_grace_period,omitempty"`
-	selectValues   sql.SelectValues
+	// null: not set here; an empty list tells nobody
+	ReminderLeadTimes []lifecycle.Period `json:"reminder_lead_times,omitempty"`
+	selectValues      sql.SelectValues
 }
 
 // scanValues returns the types for scanning values from sql.Rows.
@@ -42,6 +45,8 @@ func (*Organization) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case organization.FieldMaxExpirationPeriod, organization.FieldNotAccessedExpirationPeriod, organization.FieldDefaultGracePeriod, organization.FieldMaxGracePeriod:
 			values[i] = &sql.NullScanner{S: new(lifecycle.Period)}
+		case organization.FieldReminderLeadTimes:
+			values[i] = new([]byte)
 		case organization.FieldNotAccessedOff:
 			values[i] = new(sql.NullBool)
 		case organization.FieldID, organization.FieldName:
@@ -115,6 +120,14 @@ func (_m *Organization) assignValues(columns []string, values []any) error {
 				_m.MaxGracePeriod = new(lifecycle.Period)
 				*_m.MaxGracePeriod = *value.S.(*lifecycle.Period)
 			}
+		case organization.FieldReminderLeadTimes:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field reminder_lead_times", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.ReminderLeadTimes); err != nil {
+					return fmt.Errorf("unmarshal field reminder_lead_times: %w", err)
+				}
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -179,6 +192,9 @@ func (_m *Organization) String() string {
 		builder.WriteString("max_grace_period=")
 		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
+	builder.WriteString(", ")
+	builder.WriteString("reminder_lead_times=")
+	builder.WriteString(fmt.Sprintf("%v", _m.ReminderLeadTimes))
 	builder.WriteByte(')')
 	return builder.String()
 }

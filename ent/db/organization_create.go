@@ -103,6 +103,12 @@ func (_c *OrganizationCreate) SetNillableMaxGracePeriod(v *lifecycle.Period) *Or
 	return _c
 }
 
+// SetReminderLeadTimes sets the "reminder_lead_times" field.
+func (_c *OrganizationCreate) SetReminderLeadTimes(v []lifecycle.Period) *OrganizationCreate {
+	_c.mutation.SetReminderLeadTimes(v)
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *OrganizationCreate) SetID(v string) *OrganizationCreate {
 	_c.mutation.SetID(v)
@@ -236,6 +242,10 @@ func (_c *OrganizationCreate) createSpec() (*Organization, *sqlgraph.CreateSpec)
 	if value, ok := _c.mutation.MaxGracePeriod(); ok {
 		_spec.SetField(organization.FieldMaxGracePeriod, field.TypeString, value)
 		_node.MaxGracePeriod = &value
+	}
+	if value, ok := _c.mutation.ReminderLeadTimes(); ok {
+		_spec.SetField(organization.FieldReminderLeadTimes, field.TypeJSON, value)
+		_node.ReminderLeadTimes = value
 	}
 	return _node, _spec
 }

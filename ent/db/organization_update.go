@@ -9,6 +9,7 @@ import (
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"entgo.io/ent/dialect/sql/sqljson"
 	"entgo.io/ent/schema/field"
 	"github.com/keytag/keytag/ent/db/organization"
 	"github.com/keytag/keytag/ent/db/predicate"
@@ -137,6 +138,24 @@ func (_u *OrganizationUpdate) ClearMaxGracePeriod() *OrganizationUpdate {
 	return _u
 }
 
+// SetReminderLeadTimes sets the "reminder_lead_times" field.
+func (_u *OrganizationUpdate) SetReminderLeadTimes(v []lifecycle.Period) *OrganizationUpdate {
+	_u.mutation.SetReminderLeadTimes(v)
+	return _u
+}
+
+// AppendReminderLeadTimes appends value to the "reminder_lead_times" field.
+func (_u *OrganizationUpdate) AppendReminderLeadTimes(v []lifecycle.Period) *OrganizationUpdate {
+	_u.mutation.AppendReminderLeadTimes(v)
+	return _u
+}
+
+// ClearReminderLeadTimes clears the value of the "reminder_lead_times" field.
+func (_u *OrganizationUpdate) ClearReminderLeadTimes() *OrganizationUpdate {
+	_u.mutation.ClearReminderLeadTimes()
+	return _u
+}
+
 // Mutation returns the OrganizationMutation object of the builder.
 func (_u *OrganizationUpdate) Mutation() *OrganizationMutation {
 	return _u.mutation
@@ -226,6 +245,17 @@ func (_u *OrganizationUpdate) sqlSave(ctx context.Context) (_node int, err error
 	}
 	if _u.mutation.MaxGracePeriodCleared() {
 		_spec.ClearField(organization.FieldMaxGracePeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.ReminderLeadTimes(); ok {
+		_spec.SetField(organization.FieldReminderLeadTimes, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedReminderLeadTimes(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, organization.FieldReminderLeadTimes, value)
+		})
+	}
+	if _u.mutation.ReminderLeadTimesCleared() {
+		_spec.ClearField(organization.FieldReminderLeadTimes, field.TypeJSON)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
@@ -357,6 +387,24 @@ func (_u *OrganizationUpdateOne) ClearMaxGracePeriod() *OrganizationUpdateOne {
 	return _u
 }
 
+// SetReminderLeadTimes sets the "reminder_lead_times" field.
+func (_u *OrganizationUpdateOne) SetReminderLeadTimes(v []lifecycle.Period) *OrganizationUpdateOne {
+	_u.mutation.SetReminderLeadTimes(v)
+	return _u
+}
+
+// AppendReminderLeadTimes appends value to the "reminder_lead_times" field.
+func (_u *OrganizationUpdateOne) AppendReminderLeadTimes(v []lifecycle.Period) *OrganizationUpdateOne {
+	_u.mutation.AppendReminderLeadTimes(v)
+	return _u
+}
+
+// ClearReminderLeadTimes clears the value of the "reminder_lead_times" field.
+func (_u *OrganizationUpdateOne) ClearReminderLeadTimes() *OrganizationUpdateOne {
+	_u.mutation.ClearReminderLeadTimes()
+	return _u
+}
+
 // Mutation returns the OrganizationMutation object of the builder.
 func (_u *OrganizationUpdateOne) Mutation() *OrganizationMutation {
 	return _u.mutation
@@ -476,6 +524,17 @@ func (_u *OrganizationUpdateOne) sqlSave(ctx context.Context) (_node *Organizati
 	}
 	if _u.mutation.MaxGracePeriodCleared() {
 		_spec.ClearField(organization.FieldMaxGracePeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.ReminderLeadTimes(); ok {
+		_spec.SetField(organization.FieldReminderLeadTimes, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedReminderLeadTimes(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, organization.FieldReminderLeadTimes, value)
+		})
+	}
+	if _u.mutation.ReminderLeadTimesCleared() {
+		_spec.ClearField(organization.FieldReminderLeadTimes, field.TypeJSON)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &Organization{config: _u.config}

@@ -23,6 +23,8 @@ type PolicySweep struct {
 	ProjectID *string `json:"project_id,omitempty"`
 	// id of the last key done
 	Cursor string `json:"cursor,omitempty"`
+	// the lead times of reminders have changed: every key is to be looked at
+	Reminders bool `json:"reminders,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt    time.Time `json:"created_at,omitempty"`
 	selectValues sql.SelectValues
@@ -33,6 +35,8 @@ func (*PolicySweep) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case policysweep.FieldReminders:
+			values[i] = new(sql.NullBool)
 		case policysweep.FieldID, policysweep.FieldOrganizationID, policysweep.FieldProjectID, policysweep.FieldCursor:
 			values[i] = new(sql.NullString)
 		case policysweep.FieldCreatedAt:
@@ -76,6 +80,12 @@ func (_m *PolicySweep) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field cursor", values[i])
 			} else if value.Valid {
 				_m.Cursor = value.String
+			}
+		case policysweep.FieldReminders:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field reminders", values[i])
+			} else if value.Valid {
+				_m.Reminders = value.Bool
 			}
 		case policysweep.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -129,6 +139,9 @@ func (_m *PolicySweep) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("cursor=")
 	builder.WriteString(_m.Cursor)
+	builder.WriteString(", ")
+	builder.WriteString("reminders=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Reminders))
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))

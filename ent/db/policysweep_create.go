@@ -54,6 +54,20 @@ func (_c *PolicySweepCreate) SetNillableCursor(v *string) *PolicySweepCreate {
 	return _c
 }
 
+// SetReminders sets the "reminders" field.
+func (_c *PolicySweepCreate) SetReminders(v bool) *PolicySweepCreate {
+	_c.mutation.SetReminders(v)
+	return _c
+}
+
+// SetNillableReminders sets the "reminders" field if the given value is not nil.
+func (_c *PolicySweepCreate) SetNillableReminders(v *bool) *PolicySweepCreate {
+	if v != nil {
+		_c.SetReminders(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *PolicySweepCreate) SetCreatedAt(v time.Time) *PolicySweepCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -177,6 +191,10 @@ func (_c *PolicySweepCreate) createSpec() (*PolicySweep, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Cursor(); ok {
 		_spec.SetField(policysweep.FieldCursor, field.TypeString, value)
 		_node.Cursor = value
+	}
+	if value, ok := _c.mutation.Reminders(); ok {
+		_spec.SetField(policysweep.FieldReminders, field.TypeBool, value)
+		_node.Reminders = value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(policysweep.FieldCreatedAt, field.TypeTime, value)

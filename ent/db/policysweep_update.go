@@ -95,6 +95,9 @@ func (_u *PolicySweepUpdate) sqlSave(ctx context.Context) (_node int, err error)
 	if value, ok := _u.mutation.Cursor(); ok {
 		_spec.SetField(policysweep.FieldCursor, field.TypeString, value)
 	}
+	if _u.mutation.RemindersCleared() {
+		_spec.ClearField(policysweep.FieldReminders, field.TypeBool)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -213,6 +216,9 @@ func (_u *PolicySweepUpdateOne) sqlSave(ctx context.Context) (_node *PolicySweep
 	}
 	if value, ok := _u.mutation.Cursor(); ok {
 		_spec.SetField(policysweep.FieldCursor, field.TypeString, value)
+	}
+	if _u.mutation.RemindersCleared() {
+		_spec.ClearField(policysweep.FieldReminders, field.TypeBool)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &PolicySweep{config: _u.config}

@@ -39,6 +39,8 @@ type Project struct {
 	DefaultGracePeriod *lifecycle.Period `json:"default_grace_period,omitempty"`
 	// MaxGracePeriod holds the value of the "max_grace_period" field.
 	MaxGracePeriod *lifecycle.Period `json:"max_grace_period,omitempty"`
+	// null: not set here; an empty list tells nobody
+	ReminderLeadTimes []lifecycle.Period `json:"reminder_lead_times,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the ProjectQuery when eager-loading is set.
 	Edges        ProjectEdges `json:"edges"`
@@ -83,7 +85,7 @@ func (*Project) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case project.FieldMaxExpirationPeriod, project.FieldNotAccessedExpirationPeriod, project.FieldDefaultGracePeriod, project.FieldMaxGracePeriod:
 			values[i] = &sql.NullScanner{S: new(lifecycle.Period)}
-		case project.FieldScopeCatalogue:
+		case project.FieldScopeCatalogue, project.FieldReminderLeadTimes:
 			values[i] = new([]byte)
 		case project.FieldID, project.FieldOrganizationID, project.FieldName:
 			values[i] = new(sql.NullString)
@@ -170,6 +172,14 @@ func (_m *Project) assignValues(columns []string, values []any) error {
 				_m.MaxGracePeriod = new(lifecycle.Period)
 				*_m.MaxGracePeriod = *value.S.(*lifecycle.Period)
 			}
+		case project.FieldReminderLeadTimes:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field reminder_lead_times", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.ReminderLeadTimes); err != nil {
+					return fmt.Errorf("unmarshal field reminder_lead_times: %w", err)
+				}
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -250,6 +260,9 @@ func (_m *Project) String() string {
 		builder.WriteString("max_grace_period=")
 		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
+	builder.WriteString(", ")
+	builder.WriteString("reminder_lead_times=")
+	builder.WriteString(fmt.Sprintf("%v", _m.ReminderLeadTimes))
 	builder.WriteByte(')')
 	return builder.String()
 }

@@ -110,6 +110,12 @@ func (_c *ProjectCreate) SetNillableMaxGracePeriod(v *lifecycle.Period) *Project
 	return _c
 }
 
+// SetReminderLeadTimes sets the "reminder_lead_times" field.
+func (_c *ProjectCreate) SetReminderLeadTimes(v []lifecycle.Period) *ProjectCreate {
+	_c.mutation.SetReminderLeadTimes(v)
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *ProjectCreate) SetID(v string) *ProjectCreate {
 	_c.mutation.SetID(v)
@@ -269,6 +275,10 @@ func (_c *ProjectCreate) createSpec() (*Project, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.MaxGracePeriod(); ok {
 		_spec.SetField(project.FieldMaxGracePeriod, field.TypeString, value)
 		_node.MaxGracePeriod = &value
+	}
+	if value, ok := _c.mutation.ReminderLeadTimes(); ok {
+		_spec.SetField(project.FieldReminderLeadTimes, field.TypeJSON, value)
+		_node.ReminderLeadTimes = value
 	}
 	if nodes := _c.mutation.OrganizationIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

@@ -153,6 +153,24 @@ func (_u *ProjectUpdate) ClearMaxGracePeriod() *ProjectUpdate {
 	return _u
 }
 
+// SetReminderLeadTimes sets the "reminder_lead_times" field.
+func (_u *ProjectUpdate) SetReminderLeadTimes(v []lifecycle.Period) *ProjectUpdate {
+	_u.mutation.SetReminderLeadTimes(v)
+	return _u
+}
+
+// AppendReminderLeadTimes appends value to the "reminder_lead_times" field.
+func (_u *ProjectUpdate) AppendReminderLeadTimes(v []lifecycle.Period) *ProjectUpdate {
+	_u.mutation.AppendReminderLeadTimes(v)
+	return _u
+}
+
+// ClearReminderLeadTimes clears the value of the "reminder_lead_times" field.
+func (_u *ProjectUpdate) ClearReminderLeadTimes() *ProjectUpdate {
+	_u.mutation.ClearReminderLeadTimes()
+	return _u
+}
+
 // AddEnvironmentIDs adds the "environments" edge to the Environment entity by IDs.
 func (_u *ProjectUpdate) AddEnvironmentIDs(ids ...string) *ProjectUpdate {
 	_u.mutation.AddEnvironmentIDs(ids...)
@@ -289,6 +307,17 @@ func (_u *ProjectUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.MaxGracePeriodCleared() {
 		_spec.ClearField(project.FieldMaxGracePeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.ReminderLeadTimes(); ok {
+		_spec.SetField(project.FieldReminderLeadTimes, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedReminderLeadTimes(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, project.FieldReminderLeadTimes, value)
+		})
+	}
+	if _u.mutation.ReminderLeadTimesCleared() {
+		_spec.ClearField(project.FieldReminderLeadTimes, field.TypeJSON)
 	}
 	if _u.mutation.EnvironmentsCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -477,6 +506,24 @@ func (_u *ProjectUpdateOne) ClearMaxGracePeriod() *ProjectUpdateOne {
 	return _u
 }
 
+// SetReminderLeadTimes sets the "reminder_lead_times" field.
+func (_u *ProjectUpdateOne) SetReminderLeadTimes(v []lifecycle.Period) *ProjectUpdateOne {
+	_u.mutation.SetReminderLeadTimes(v)
+	return _u
+}
+
+// AppendReminderLeadTimes appends value to the "reminder_lead_times" field.
+func (_u *ProjectUpdateOne) AppendReminderLeadTimes(v []lifecycle.Period) *ProjectUpdateOne {
+	_u.mutation.AppendReminderLeadTimes(v)
+	return _u
+}
+
+// ClearReminderLeadTimes clears the value of the "reminder_lead_times" field.
+func (_u *ProjectUpdateOne) ClearReminderLeadTimes() *ProjectUpdateOne {
+	_u.mutation.ClearReminderLeadTimes()
+	return _u
+}
+
 // AddEnvironmentIDs adds the "environments" edge to the Environment entity by IDs.
 func (_u *ProjectUpdateOne) AddEnvironmentIDs(ids ...string) *ProjectUpdateOne {
 	_u.mutation.AddEnvironmentIDs(ids...)
@@ -643,6 +690,17 @@ func (_u *ProjectUpdateOne) sqlSave(ctx context.Context) (_node *Project, err er
 	}
 	if _u.mutation.MaxGracePeriodCleared() {
 		_spec.ClearField(project.FieldMaxGracePeriod, field.TypeString)
+	}
+	if value, ok := _u.mutation.ReminderLeadTimes(); ok {
+		_spec.SetField(project.FieldReminderLeadTimes, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedReminderLeadTimes(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, project.FieldReminderLeadTimes, value)
+		})
+	}
+	if _u.mutation.ReminderLeadTimesCleared() {
+		_spec.ClearField(project.FieldReminderLeadTimes, field.TypeJSON)
 	}
 	if _u.mutation.EnvironmentsCleared() {
 		edge := &sqlgraph.EdgeSpec{

@@ -16,6 +16,8 @@ type Tx struct {
 	config
 	// APIKey is the client for interacting with the APIKey builders.
 	APIKey *APIKeyClient
+	// AlertSource is the client for interacting with the AlertSource builders.
+	AlertSource *AlertSourceClient
 	// AuditEvent is the client for interacting with the AuditEvent builders.
 	AuditEvent *AuditEventClient
 	// Environment is the client for interacting with the Environment builders.
@@ -24,16 +26,28 @@ type Tx struct {
 	Heartbeat *HeartbeatClient
 	// IdempotentRequest is the client for interacting with the IdempotentRequest builders.
 	IdempotentRequest *IdempotentRequestClient
+	// Job is the client for interacting with the Job builders.
+	Job *JobClient
 	// KeyFamily is the client for interacting with the KeyFamily builders.
 	KeyFamily *KeyFamilyClient
 	// KeyScope is the client for interacting with the KeyScope builders.
 	KeyScope *KeyScopeClient
+	// Notification is the client for interacting with the Notification builders.
+	Notification *NotificationClient
+	// OperatorMessage is the client for interacting with the OperatorMessage builders.
+	OperatorMessage *OperatorMessageClient
 	// Organization is the client for interacting with the Organization builders.
 	Organization *OrganizationClient
 	// PolicySweep is the client for interacting with the PolicySweep builders.
 	PolicySweep *PolicySweepClient
 	// Project is the client for interacting with the Project builders.
 	Project *ProjectClient
+	// Reminder is the client for interacting with the Reminder builders.
+	Reminder *ReminderClient
+	// Rotation is the client for interacting with the Rotation builders.
+	Rotation *RotationClient
+	// RotationSchedule is the client for interacting with the RotationSchedule builders.
+	RotationSchedule *RotationScheduleClient
 	// User is the client for interacting with the User builders.
 	User *UserClient
 
@@ -168,15 +182,22 @@ func (tx *Tx) Client() *Client {
 
 func (tx *Tx) init() {
 	tx.APIKey = NewAPIKeyClient(tx.config)
+	tx.AlertSource = NewAlertSourceClient(tx.config)
 	tx.AuditEvent = NewAuditEventClient(tx.config)
 	tx.Environment = NewEnvironmentClient(tx.config)
 	tx.Heartbeat = NewHeartbeatClient(tx.config)
 	tx.IdempotentRequest = NewIdempotentRequestClient(tx.config)
+	tx.Job = NewJobClient(tx.config)
 	tx.KeyFamily = NewKeyFamilyClient(tx.config)
 	tx.KeyScope = NewKeyScopeClient(tx.config)
+	tx.Notification = NewNotificationClient(tx.config)
+	tx.OperatorMessage = NewOperatorMessageClient(tx.config)
 	tx.Organization = NewOrganizationClient(tx.config)
 	tx.PolicySweep = NewPolicySweepClient(tx.config)
 	tx.Project = NewProjectClient(tx.config)
+	tx.Reminder = NewReminderClient(tx.config)
+	tx.Rotation = NewRotationClient(tx.config)
+	tx.RotationSchedule = NewRotationScheduleClient(tx.config)
 	tx.User = NewUserClient(tx.config)
 }
 

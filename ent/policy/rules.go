@@ -19,6 +19,11 @@ var (
 	KeyScopes     = rows{visible: ownedRows, creatable: forOwner}
 	AuditEvents   = rows{visible: visibleEvents, appendOnly: true, creatable: anyone}
 
+	// KeyRows are about one key: they are seen with its family.
+	KeyRows          = rows{visible: visibleFamilyRows, creatable: forOwner}
+	AlertSources     = rows{visible: visibleSources, writable: admins, creatable: byAdmin}
+	OperatorMessages = rows{visible: visibleMessages}
+
 	ServerOnly = rows{visible: nobody}
 
 	IdempotentRequests = rows{visible: ownRequests, creatable: byCallerFamily}
@@ -40,6 +45,34 @@ func visibleKeys(p *principal.Principal) Predicate {
 
 func visibleFamilies(p *principal.Principal) Predicate {
 	return keysWithFamily(p, "id")
+}
+
+func visibleFamilyRows(p *principal.Principal) Predicate {
+	return keysWithFamily(p, "family_id")
+}
+
+// visibleSources: with keytag:keys:read those of the organization; without it those of the
+// notifications that are visible.
+func visibleSources(p *principal.Principal) Predicate {
+	return func(s *sql.Selector) {
+		s.Where(sql.EQ(s.C("organization_id"), p.OrganizationID))
+		if p.Holds(principal.KeysRead) {
+			return
+		}
+		notifications := sql.Dialect(s.Dialect()).Select().From(sql.Table("notifications"))
+		notifications.Select(notifications.C("id")).Where(sql.ColumnsEQ(notifications.C("alert_source_id"), s.C("id")))
+		visibleFamilyRows(p)(notifications)
+		s.Where(sql.Exists(notifications))
+	}
+}
+
+// visibleMessages: with keytag:keys:read, administrators see every message, members those about
+// their own keys.
+func visibleMessages(p *principal.Principal) Predicate {
+	if !p.Holds(principal.KeysRead) {
+		return nobody(p)
+	}
+	return ownedRows(p)
 }
 
 // removed keys are hidden from everybody; the row stays, so that its digest can never come back.

@@ -41,5 +41,27 @@ func policyValues() []ent.Field {
 		period("not_accessed_expiration_period"),
 		period("default_grace_period"),
 		period("max_grace_period"),
+		field.JSON("reminder_lead_times", []lifecycle.Period{}).Optional().
+			Comment("null: not set here; an empty list tells nobody"),
+	}
+}
+
+// aboutKey begins a row that is visible to whoever sees the key it is about.
+func aboutKey() []ent.Field {
+	return []ent.Field{
+		id(),
+		organizationID(),
+		field.String("owner_id").NotEmpty().Immutable(),
+		field.String("family_id").NotEmpty().Immutable(),
+	}
+}
+
+// webhookSecrets are the secrets that sign what is sent to a webhook, encrypted; the previous one signs
+// along until its end.
+func webhookSecrets() []ent.Field {
+	return []ent.Field{
+		field.String("webhook_secret").Optional().Nillable().Sensitive(),
+		field.String("previous_webhook_secret").Optional().Nillable().Sensitive(),
+		instant("previous_secret_until"),
 	}
 }

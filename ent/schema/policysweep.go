@@ -19,6 +19,8 @@ func (PolicySweep) Fields() []ent.Field {
 		field.String("project_id").Optional().Nillable().Immutable(),
 		field.String("cursor").Default("").
 			Comment("id of the last key done"),
+		field.Bool("reminders").Optional().Immutable().
+			Comment("the lead times of reminders have changed: every key is to be looked at"),
 		createdAt(),
 	}
 }

@@ -16,11 +16,13 @@ import (
 	"github.com/99designs/gqlgen/graphql/introspection"
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/graph/model"
+	"github.com/keytag/keytag/internal/alert"
 	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/catalogue"
 	"github.com/keytag/keytag/internal/change"
 	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/job"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
@@ -39,17 +41,23 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
 	Actor() ActorResolver
+	AlertJob() AlertJobResolver
+	AlertSourceConnection() AlertSourceConnectionResolver
 	ApiKey() ApiKeyResolver
 	ApiKeyConnection() ApiKeyConnectionResolver
+	ApiKeyNotification() ApiKeyNotificationResolver
 	AuditEvent() AuditEventResolver
 	AuditEventConnection() AuditEventConnectionResolver
 	Environment() EnvironmentResolver
 	Mutation() MutationResolver
+	OperatorMessage() OperatorMessageResolver
+	OperatorMessageConnection() OperatorMessageConnectionResolver
 	Organization() OrganizationResolver
 	PolicySource() PolicySourceResolver
 	Project() ProjectResolver
 	ProjectConnection() ProjectConnectionResolver
 	Query() QueryResolver
+	Rotation() RotationResolver
 	User() UserResolver
 	UserConnection() UserConnectionResolver
 }
@@ -64,6 +72,37 @@ type ComplexityRoot struct {
 		APIKey func(childComplexity int) int
 		System func(childComplexity int) int
 		User   func(childComplexity int) int
+	}
+
+	AlertJob struct {
+		APIKey       func(childComplexity int) int
+		AlertSource  func(childComplexity int) int
+		Attempts     func(childComplexity int) int
+		FinishedAt   func(childComplexity int) int
+		ID           func(childComplexity int) int
+		LastError    func(childComplexity int) int
+		ProcessName  func(childComplexity int) int
+		ScheduledFor func(childComplexity int) int
+		StartedAt    func(childComplexity int) int
+		Status       func(childComplexity int) int
+	}
+
+	AlertSourceConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	AlertSourceEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	AlertSourcePayload struct {
+		AlertSource   func(childComplexity int) int
+		UserErrors    func(childComplexity int) int
+		WebhookSecret func(childComplexity int) int
 	}
 
 	AlreadyRotatedError struct {
@@ -92,9 +131,11 @@ type ComplexityRoot struct {
 		ID                  func(childComplexity int) int
 		InactivityExpiresAt func(childComplexity int) int
 		KeyPrefix           func(childComplexity int) int
+		LastRotation        func(childComplexity int) int
 		LastUsedAt          func(childComplexity int) int
 		LastUsedIP          func(childComplexity int) int
 		Name                func(childComplexity int) int
+		Notification        func(childComplexity int) int
 		Organization        func(childComplexity int) int
 		Owner               func(childComplexity int) int
 		Project             func(childComplexity int) int
@@ -102,6 +143,7 @@ type ComplexityRoot struct {
 		Replaces            func(childComplexity int) int
 		Revocation          func(childComplexity int) int
 		RevokedAt           func(childComplexity int) int
+		Rotation            func(childComplexity int) int
 		Scopes              func(childComplexity int) int
 		State               func(childComplexity int, at time.Time) int
 		Status              func(childComplexity int) int
@@ -130,11 +172,23 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	ApiKeyNotification struct {
+		APIKey       func(childComplexity int) int
+		AlertSource  func(childComplexity int) int
+		CreatedAt    func(childComplexity int) int
+		ID           func(childComplexity int) int
+		Job          func(childComplexity int) int
+		NotifyAt     func(childComplexity int) int
+		PreviousJobs func(childComplexity int) int
+		UpdatedAt    func(childComplexity int) int
+	}
+
 	ApiKeyPolicy struct {
 		DefaultGracePeriod          func(childComplexity int) int
 		MaxExpirationPeriod         func(childComplexity int) int
 		MaxGracePeriod              func(childComplexity int) int
 		NotAccessedExpirationPeriod func(childComplexity int) int
+		ReminderLeadTimes           func(childComplexity int) int
 		Sources                     func(childComplexity int) int
 	}
 
@@ -182,17 +236,42 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	CancelAlertJobPayload struct {
+		APIKey     func(childComplexity int) int
+		AlertJob   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	CancelApiKeyNotificationPayload struct {
+		APIKey       func(childComplexity int) int
+		Notification func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
+		Warnings     func(childComplexity int) int
+	}
+
 	CompleteRotationPayload struct {
 		APIKey     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
 	CreateApiKeyPayload struct {
-		APIKey     func(childComplexity int) int
-		Replayed   func(childComplexity int) int
-		Secret     func(childComplexity int) int
-		UserErrors func(childComplexity int) int
-		Warnings   func(childComplexity int) int
+		APIKey        func(childComplexity int) int
+		Replayed      func(childComplexity int) int
+		Secret        func(childComplexity int) int
+		UserErrors    func(childComplexity int) int
+		Warnings      func(childComplexity int) int
+		WebhookSecret func(childComplexity int) int
+	}
+
+	DeleteAlertJobPayload struct {
+		APIKey            func(childComplexity int) int
+		DeletedAlertJobID func(childComplexity int) int
+		UserErrors        func(childComplexity int) int
+	}
+
+	DeleteAlertSourcePayload struct {
+		DeletedAlertSourceID func(childComplexity int) int
+		UserErrors           func(childComplexity int) int
 	}
 
 	DeleteEnvironmentPayload struct {
@@ -205,6 +284,16 @@ type ComplexityRoot struct {
 		ExistingKey func(childComplexity int) int
 		Fields      func(childComplexity int) int
 		Message     func(childComplexity int) int
+	}
+
+	EmailAlertSource struct {
+		BodyTemplate    func(childComplexity int) int
+		CreatedAt       func(childComplexity int) int
+		Enabled         func(childComplexity int) int
+		ID              func(childComplexity int) int
+		Name            func(childComplexity int) int
+		Recipients      func(childComplexity int) int
+		SubjectTemplate func(childComplexity int) int
 	}
 
 	Environment struct {
@@ -250,25 +339,74 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		CompleteRotation   func(childComplexity int, input keys.CompleteInput) int
-		CreateAPIKey       func(childComplexity int, input keys.CreateInput) int
-		CreateEnvironment  func(childComplexity int, input directory.CreateEnvironmentInput) int
-		CreateProject      func(childComplexity int, input directory.CreateProjectInput) int
-		CreateUser         func(childComplexity int, input directory.CreateUserInput) int
-		DeleteEnvironment  func(childComplexity int, input directory.DeleteEnvironmentInput) int
-		RemoveAPIKey       func(childComplexity int, input keys.RemoveInput) int
-		ResumeAPIKey       func(childComplexity int, input keys.ResumeInput) int
-		RevokeAPIKey       func(childComplexity int, input keys.RevokeInput) int
-		RevokeViewerKey    func(childComplexity int, input keys.RevokeViewerInput) int
-		RotateAPIKey       func(childComplexity int, input keys.RotateInput) int
-		RotateViewerKey    func(childComplexity int, input keys.RotateViewerInput) int
-		SuspendAPIKey      func(childComplexity int, input keys.SuspendInput) int
-		UpdateAPIKey       func(childComplexity int, input keys.UpdateInput) int
-		UpdateAPIKeyPolicy func(childComplexity int, input directory.UpdatePolicyInput) int
-		UpdateProject      func(childComplexity int, input directory.UpdateProjectInput) int
-		UpdateUser         func(childComplexity int, input directory.UpdateUserInput) int
-		UpdateViewer       func(childComplexity int, input directory.UpdateViewerInput) int
-		VerifyAPIKey       func(childComplexity int, input keys.VerifyInput) int
+		CancelAPIKeyNotification         func(childComplexity int, input alert.CancelInput) int
+		CancelAlertJob                   func(childComplexity int, input alert.JobInput) int
+		ClaimRotation                    func(childComplexity int, input keys.ClaimInput) int
+		CompleteRotation                 func(childComplexity int, input keys.CompleteInput) int
+		CreateAPIKey                     func(childComplexity int, input keys.CreateInput) int
+		CreateEmailAlertSource           func(childComplexity int, input alert.CreateEmailSourceInput) int
+		CreateEnvironment                func(childComplexity int, input directory.CreateEnvironmentInput) int
+		CreateOperatorMessageAlertSource func(childComplexity int, input alert.CreateMessageSourceInput) int
+		CreateProject                    func(childComplexity int, input directory.CreateProjectInput) int
+		CreateUser                       func(childComplexity int, input directory.CreateUserInput) int
+		CreateWebhookAlertSource         func(childComplexity int, input alert.CreateWebhookSourceInput) int
+		DeleteAlertJob                   func(childComplexity int, input alert.JobInput) int
+		DeleteAlertSource                func(childComplexity int, input alert.DeleteSourceInput) int
+		DeleteEnvironment                func(childComplexity int, input directory.DeleteEnvironmentInput) int
+		RemoveAPIKey                     func(childComplexity int, input keys.RemoveInput) int
+		ReplyOperatorMessage             func(childComplexity int, input alert.ReplyInput) int
+		ResumeAPIKey                     func(childComplexity int, input keys.ResumeInput) int
+		RevokeAPIKey                     func(childComplexity int, input keys.RevokeInput) int
+		RevokeViewerKey                  func(childComplexity int, input keys.RevokeViewerInput) int
+		RotateAPIKey                     func(childComplexity int, input keys.RotateInput) int
+		RotateViewerKey                  func(childComplexity int, input keys.RotateViewerInput) int
+		RotateWebhookSecret              func(childComplexity int, input model.RotateWebhookSecretInput) int
+		SetAPIKeyNotification            func(childComplexity int, input alert.SetInput) int
+		SetAlertSourceEnabled            func(childComplexity int, input alert.SetSourceEnabledInput) int
+		SetRotationSchedule              func(childComplexity int, input keys.SetScheduleInput) int
+		SuspendAPIKey                    func(childComplexity int, input keys.SuspendInput) int
+		TestRotationWebhook              func(childComplexity int, input model.TestRotationWebhookInput) int
+		UpdateAPIKey                     func(childComplexity int, input keys.UpdateInput) int
+		UpdateAPIKeyPolicy               func(childComplexity int, input directory.UpdatePolicyInput) int
+		UpdateAlertSource                func(childComplexity int, input alert.UpdateSourceInput) int
+		UpdateProject                    func(childComplexity int, input directory.UpdateProjectInput) int
+		UpdateUser                       func(childComplexity int, input directory.UpdateUserInput) int
+		UpdateViewer                     func(childComplexity int, input directory.UpdateViewerInput) int
+		VerifyAPIKey                     func(childComplexity int, input keys.VerifyInput) int
+	}
+
+	OperatorMessage struct {
+		APIKey    func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Job       func(childComplexity int) int
+		RepliedAt func(childComplexity int) int
+		RepliedBy func(childComplexity int) int
+		Replies   func(childComplexity int) int
+		Reply     func(childComplexity int) int
+		Status    func(childComplexity int) int
+		Text      func(childComplexity int) int
+	}
+
+	OperatorMessageAlertSource struct {
+		CreatedAt       func(childComplexity int) int
+		Enabled         func(childComplexity int) int
+		ID              func(childComplexity int) int
+		MessageTemplate func(childComplexity int) int
+		Name            func(childComplexity int) int
+		Replies         func(childComplexity int) int
+	}
+
+	OperatorMessageConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	OperatorMessageEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	Organization struct {
@@ -326,23 +464,30 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		APIKey       func(childComplexity int, id string) int
-		APIKeys      func(childComplexity int, filter *keys.Filter, orderBy *keys.Order, first *int, after *string, last *int, before *string) int
-		AuditEvents  func(childComplexity int, filter *audit.Filter, first *int, after *string, last *int, before *string) int
-		Node         func(childComplexity int, id string) int
-		Nodes        func(childComplexity int, ids []string) int
-		Organization func(childComplexity int) int
-		Project      func(childComplexity int, id string) int
-		Projects     func(childComplexity int, first *int, after *string, last *int, before *string) int
-		ServerInfo   func(childComplexity int) int
-		User         func(childComplexity int, id string) int
-		Users        func(childComplexity int, query *string, first *int, after *string, last *int, before *string) int
-		Viewer       func(childComplexity int) int
-		ViewerKey    func(childComplexity int) int
+		APIKey           func(childComplexity int, id string) int
+		APIKeys          func(childComplexity int, filter *keys.Filter, orderBy *keys.Order, first *int, after *string, last *int, before *string) int
+		AlertSources     func(childComplexity int, first *int, after *string, last *int, before *string) int
+		AuditEvents      func(childComplexity int, filter *audit.Filter, first *int, after *string, last *int, before *string) int
+		Node             func(childComplexity int, id string) int
+		Nodes            func(childComplexity int, ids []string) int
+		OperatorMessages func(childComplexity int, status *alert.MessageStatus, first *int, after *string, last *int, before *string) int
+		Organization     func(childComplexity int) int
+		Project          func(childComplexity int, id string) int
+		Projects         func(childComplexity int, first *int, after *string, last *int, before *string) int
+		ServerInfo       func(childComplexity int) int
+		User             func(childComplexity int, id string) int
+		Users            func(childComplexity int, query *string, first *int, after *string, last *int, before *string) int
+		Viewer           func(childComplexity int) int
+		ViewerKey        func(childComplexity int) int
 	}
 
 	RemoveApiKeyPayload struct {
 		RemovedAPIKeyID func(childComplexity int) int
+		UserErrors      func(childComplexity int) int
+	}
+
+	ReplyOperatorMessagePayload struct {
+		OperatorMessage func(childComplexity int) int
 		UserErrors      func(childComplexity int) int
 	}
 
@@ -372,6 +517,33 @@ type ComplexityRoot struct {
 		UserErrors     func(childComplexity int) int
 	}
 
+	RotateWebhookSecretPayload struct {
+		UserErrors    func(childComplexity int) int
+		WebhookSecret func(childComplexity int) int
+	}
+
+	Rotation struct {
+		Attempts      func(childComplexity int) int
+		Automatic     func(childComplexity int) int
+		CompletedAt   func(childComplexity int) int
+		CreatedAt     func(childComplexity int) int
+		ID            func(childComplexity int) int
+		LastError     func(childComplexity int) int
+		NewKey        func(childComplexity int) int
+		NextAttemptAt func(childComplexity int) int
+		OldKey        func(childComplexity int) int
+		Status        func(childComplexity int) int
+	}
+
+	RotationSchedule struct {
+		Delivery       func(childComplexity int) int
+		GracePeriod    func(childComplexity int) int
+		IntervalDays   func(childComplexity int) int
+		NextRotationAt func(childComplexity int) int
+		StalledSince   func(childComplexity int) int
+		WebhookURL     func(childComplexity int) int
+	}
+
 	ScopeDefinition struct {
 		DeprecationReason func(childComplexity int) int
 		Description       func(childComplexity int) int
@@ -391,8 +563,28 @@ type ComplexityRoot struct {
 		Version    func(childComplexity int) int
 	}
 
+	SetApiKeyNotificationPayload struct {
+		APIKey       func(childComplexity int) int
+		Notification func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
+		Warnings     func(childComplexity int) int
+	}
+
+	SetRotationSchedulePayload struct {
+		APIKey        func(childComplexity int) int
+		UserErrors    func(childComplexity int) int
+		WebhookSecret func(childComplexity int) int
+	}
+
 	SuspendApiKeyPayload struct {
 		APIKey     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	TestRotationWebhookPayload struct {
+		Delivered  func(childComplexity int) int
+		Error      func(childComplexity int) int
+		StatusCode func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -440,6 +632,14 @@ type ComplexityRoot struct {
 		UserErrors    func(childComplexity int) int
 		Valid         func(childComplexity int) int
 	}
+
+	WebhookAlertSource struct {
+		CreatedAt func(childComplexity int) int
+		Enabled   func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Name      func(childComplexity int) int
+		URL       func(childComplexity int) int
+	}
 }
 
 // endregion ***************************** api!.gotpl *****************************
@@ -449,6 +649,15 @@ type ComplexityRoot struct {
 type ActorResolver interface {
 	User(ctx context.Context, obj *keys.Actor) (*db.User, error)
 	APIKey(ctx context.Context, obj *keys.Actor) (*keys.View, error)
+}
+type AlertJobResolver interface {
+	ProcessName(ctx context.Context, obj *db.Job) (string, error)
+
+	APIKey(ctx context.Context, obj *db.Job) (*keys.View, error)
+	AlertSource(ctx context.Context, obj *db.Job) (alert.Source, error)
+}
+type AlertSourceConnectionResolver interface {
+	TotalCount(ctx context.Context, obj *model.AlertSourceConnection) (int, error)
 }
 type ApiKeyResolver interface {
 	Owner(ctx context.Context, obj *keys.View) (*db.User, error)
@@ -460,12 +669,22 @@ type ApiKeyResolver interface {
 	Replaces(ctx context.Context, obj *keys.View) (*keys.View, error)
 	ReplacedBy(ctx context.Context, obj *keys.View) (*keys.View, error)
 
+	Rotation(ctx context.Context, obj *keys.View) (*keys.Schedule, error)
+	LastRotation(ctx context.Context, obj *keys.View) (*keys.Rotation, error)
+	Notification(ctx context.Context, obj *keys.View) (*db.Notification, error)
 	AuditEvents(ctx context.Context, obj *keys.View, first *int, after *string, last *int, before *string) (*model.AuditEventConnection, error)
 	Can(ctx context.Context, obj *keys.View, scopes []string, environmentID *string, at *time.Time) (*keys.Permission, error)
 }
 type ApiKeyConnectionResolver interface {
 	TotalCount(ctx context.Context, obj *model.APIKeyConnection) (int, error)
 	TotalCountIsEstimate(ctx context.Context, obj *model.APIKeyConnection) (bool, error)
+}
+type ApiKeyNotificationResolver interface {
+	APIKey(ctx context.Context, obj *db.Notification) (*keys.View, error)
+
+	AlertSource(ctx context.Context, obj *db.Notification) (alert.Source, error)
+	Job(ctx context.Context, obj *db.Notification) (*db.Job, error)
+	PreviousJobs(ctx context.Context, obj *db.Notification) ([]*db.Job, error)
 }
 type AuditEventResolver interface {
 	Actor(ctx context.Context, obj *db.AuditEvent) (*keys.Actor, error)
@@ -488,7 +707,22 @@ type MutationResolver interface {
 	RotateAPIKey(ctx context.Context, input keys.RotateInput) (*model.RotateAPIKeyPayload, error)
 	RotateViewerKey(ctx context.Context, input keys.RotateViewerInput) (*model.RotateAPIKeyPayload, error)
 	RevokeViewerKey(ctx context.Context, input keys.RevokeViewerInput) (*model.RevokeAPIKeyPayload, error)
+	ClaimRotation(ctx context.Context, input keys.ClaimInput) (*model.RotateAPIKeyPayload, error)
 	CompleteRotation(ctx context.Context, input keys.CompleteInput) (*model.CompleteRotationPayload, error)
+	SetRotationSchedule(ctx context.Context, input keys.SetScheduleInput) (*model.SetRotationSchedulePayload, error)
+	TestRotationWebhook(ctx context.Context, input model.TestRotationWebhookInput) (*model.TestRotationWebhookPayload, error)
+	RotateWebhookSecret(ctx context.Context, input model.RotateWebhookSecretInput) (*model.RotateWebhookSecretPayload, error)
+	SetAPIKeyNotification(ctx context.Context, input alert.SetInput) (*model.SetAPIKeyNotificationPayload, error)
+	CancelAPIKeyNotification(ctx context.Context, input alert.CancelInput) (*model.SetAPIKeyNotificationPayload, error)
+	CancelAlertJob(ctx context.Context, input alert.JobInput) (*model.CancelAlertJobPayload, error)
+	DeleteAlertJob(ctx context.Context, input alert.JobInput) (*model.DeleteAlertJobPayload, error)
+	CreateOperatorMessageAlertSource(ctx context.Context, input alert.CreateMessageSourceInput) (*model.AlertSourcePayload, error)
+	CreateEmailAlertSource(ctx context.Context, input alert.CreateEmailSourceInput) (*model.AlertSourcePayload, error)
+	CreateWebhookAlertSource(ctx context.Context, input alert.CreateWebhookSourceInput) (*model.AlertSourcePayload, error)
+	UpdateAlertSource(ctx context.Context, input alert.UpdateSourceInput) (*model.AlertSourcePayload, error)
+	SetAlertSourceEnabled(ctx context.Context, input alert.SetSourceEnabledInput) (*model.AlertSourcePayload, error)
+	DeleteAlertSource(ctx context.Context, input alert.DeleteSourceInput) (*model.DeleteAlertSourcePayload, error)
+	ReplyOperatorMessage(ctx context.Context, input alert.ReplyInput) (*model.ReplyOperatorMessagePayload, error)
 	VerifyAPIKey(ctx context.Context, input keys.VerifyInput) (*model.VerifyAPIKeyPayload, error)
 	CreateProject(ctx context.Context, input directory.CreateProjectInput) (*model.ProjectPayload, error)
 	UpdateProject(ctx context.Context, input directory.UpdateProjectInput) (*model.ProjectPayload, error)
@@ -498,6 +732,16 @@ type MutationResolver interface {
 	CreateUser(ctx context.Context, input directory.CreateUserInput) (*model.UserPayload, error)
 	UpdateUser(ctx context.Context, input directory.UpdateUserInput) (*model.UserPayload, error)
 	UpdateAPIKeyPolicy(ctx context.Context, input directory.UpdatePolicyInput) (*model.APIKeyPolicyPayload, error)
+}
+type OperatorMessageResolver interface {
+	APIKey(ctx context.Context, obj *db.OperatorMessage) (*keys.View, error)
+	Job(ctx context.Context, obj *db.OperatorMessage) (*db.Job, error)
+	Status(ctx context.Context, obj *db.OperatorMessage) (alert.MessageStatus, error)
+
+	RepliedBy(ctx context.Context, obj *db.OperatorMessage) (*db.User, error)
+}
+type OperatorMessageConnectionResolver interface {
+	TotalCount(ctx context.Context, obj *model.OperatorMessageConnection) (int, error)
 }
 type OrganizationResolver interface {
 	Policy(ctx context.Context, obj *db.Organization) (*directory.Policy, error)
@@ -528,8 +772,14 @@ type QueryResolver interface {
 	Organization(ctx context.Context) (*db.Organization, error)
 	Project(ctx context.Context, id string) (*db.Project, error)
 	Projects(ctx context.Context, first *int, after *string, last *int, before *string) (*model.ProjectConnection, error)
+	AlertSources(ctx context.Context, first *int, after *string, last *int, before *string) (*model.AlertSourceConnection, error)
+	OperatorMessages(ctx context.Context, status *alert.MessageStatus, first *int, after *string, last *int, before *string) (*model.OperatorMessageConnection, error)
 	AuditEvents(ctx context.Context, filter *audit.Filter, first *int, after *string, last *int, before *string) (*model.AuditEventConnection, error)
 	ServerInfo(ctx context.Context) (*model.ServerInfo, error)
+}
+type RotationResolver interface {
+	OldKey(ctx context.Context, obj *keys.Rotation) (*keys.View, error)
+	NewKey(ctx context.Context, obj *keys.Rotation) (*keys.View, error)
 }
 type UserResolver interface {
 	Organization(ctx context.Context, obj *db.User) (*db.Organization, error)
@@ -576,6 +826,124 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Actor.User(childComplexity), true
+
+	case "AlertJob.apiKey":
+		if e.ComplexityRoot.AlertJob.APIKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertJob.APIKey(childComplexity), true
+	case "AlertJob.alertSource":
+		if e.ComplexityRoot.AlertJob.AlertSource == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertJob.AlertSource(childComplexity), true
+	case "AlertJob.attempts":
+		if e.ComplexityRoot.AlertJob.Attempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertJob.Attempts(childComplexity), true
+	case "AlertJob.finishedAt":
+		if e.ComplexityRoot.AlertJob.FinishedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertJob.FinishedAt(childComplexity), true
+	case "AlertJob.id":
+		if e.ComplexityRoot.AlertJob.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertJob.ID(childComplexity), true
+	case "AlertJob.lastError":
+		if e.ComplexityRoot.AlertJob.LastError == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertJob.LastError(childComplexity), true
+	case "AlertJob.processName":
+		if e.ComplexityRoot.AlertJob.ProcessName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertJob.ProcessName(childComplexity), true
+	case "AlertJob.scheduledFor":
+		if e.ComplexityRoot.AlertJob.ScheduledFor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertJob.ScheduledFor(childComplexity), true
+	case "AlertJob.startedAt":
+		if e.ComplexityRoot.AlertJob.StartedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertJob.StartedAt(childComplexity), true
+	case "AlertJob.status":
+		if e.ComplexityRoot.AlertJob.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertJob.Status(childComplexity), true
+
+	case "AlertSourceConnection.edges":
+		if e.ComplexityRoot.AlertSourceConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertSourceConnection.Edges(childComplexity), true
+	case "AlertSourceConnection.nodes":
+		if e.ComplexityRoot.AlertSourceConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertSourceConnection.Nodes(childComplexity), true
+	case "AlertSourceConnection.pageInfo":
+		if e.ComplexityRoot.AlertSourceConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertSourceConnection.PageInfo(childComplexity), true
+	case "AlertSourceConnection.totalCount":
+		if e.ComplexityRoot.AlertSourceConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertSourceConnection.TotalCount(childComplexity), true
+
+	case "AlertSourceEdge.cursor":
+		if e.ComplexityRoot.AlertSourceEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertSourceEdge.Cursor(childComplexity), true
+	case "AlertSourceEdge.node":
+		if e.ComplexityRoot.AlertSourceEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertSourceEdge.Node(childComplexity), true
+
+	case "AlertSourcePayload.alertSource":
+		if e.ComplexityRoot.AlertSourcePayload.AlertSource == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertSourcePayload.AlertSource(childComplexity), true
+	case "AlertSourcePayload.userErrors":
+		if e.ComplexityRoot.AlertSourcePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertSourcePayload.UserErrors(childComplexity), true
+	case "AlertSourcePayload.webhookSecret":
+		if e.ComplexityRoot.AlertSourcePayload.WebhookSecret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertSourcePayload.WebhookSecret(childComplexity), true
 
 	case "AlreadyRotatedError.code":
 		if e.ComplexityRoot.AlreadyRotatedError.Code == nil {
@@ -725,6 +1093,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ApiKey.KeyPrefix(childComplexity), true
+	case "ApiKey.lastRotation":
+		if e.ComplexityRoot.ApiKey.LastRotation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKey.LastRotation(childComplexity), true
 	case "ApiKey.lastUsedAt":
 		if e.ComplexityRoot.ApiKey.LastUsedAt == nil {
 			break
@@ -743,6 +1117,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ApiKey.Name(childComplexity), true
+	case "ApiKey.notification":
+		if e.ComplexityRoot.ApiKey.Notification == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKey.Notification(childComplexity), true
 	case "ApiKey.organization":
 		if e.ComplexityRoot.ApiKey.Organization == nil {
 			break
@@ -785,6 +1165,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ApiKey.RevokedAt(childComplexity), true
+	case "ApiKey.rotation":
+		if e.ComplexityRoot.ApiKey.Rotation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKey.Rotation(childComplexity), true
 	case "ApiKey.scopes":
 		if e.ComplexityRoot.ApiKey.Scopes == nil {
 			break
@@ -896,6 +1282,55 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ApiKeyEdge.Node(childComplexity), true
 
+	case "ApiKeyNotification.apiKey":
+		if e.ComplexityRoot.ApiKeyNotification.APIKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKeyNotification.APIKey(childComplexity), true
+	case "ApiKeyNotification.alertSource":
+		if e.ComplexityRoot.ApiKeyNotification.AlertSource == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKeyNotification.AlertSource(childComplexity), true
+	case "ApiKeyNotification.createdAt":
+		if e.ComplexityRoot.ApiKeyNotification.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKeyNotification.CreatedAt(childComplexity), true
+	case "ApiKeyNotification.id":
+		if e.ComplexityRoot.ApiKeyNotification.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKeyNotification.ID(childComplexity), true
+	case "ApiKeyNotification.job":
+		if e.ComplexityRoot.ApiKeyNotification.Job == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKeyNotification.Job(childComplexity), true
+	case "ApiKeyNotification.notifyAt":
+		if e.ComplexityRoot.ApiKeyNotification.NotifyAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKeyNotification.NotifyAt(childComplexity), true
+	case "ApiKeyNotification.previousJobs":
+		if e.ComplexityRoot.ApiKeyNotification.PreviousJobs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKeyNotification.PreviousJobs(childComplexity), true
+	case "ApiKeyNotification.updatedAt":
+		if e.ComplexityRoot.ApiKeyNotification.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKeyNotification.UpdatedAt(childComplexity), true
+
 	case "ApiKeyPolicy.defaultGracePeriod":
 		if e.ComplexityRoot.ApiKeyPolicy.DefaultGracePeriod == nil {
 			break
@@ -920,6 +1355,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ApiKeyPolicy.NotAccessedExpirationPeriod(childComplexity), true
+	case "ApiKeyPolicy.reminderLeadTimes":
+		if e.ComplexityRoot.ApiKeyPolicy.ReminderLeadTimes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKeyPolicy.ReminderLeadTimes(childComplexity), true
 	case "ApiKeyPolicy.sources":
 		if e.ComplexityRoot.ApiKeyPolicy.Sources == nil {
 			break
@@ -1089,6 +1530,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.AuditEventEdge.Node(childComplexity), true
 
+	case "CancelAlertJobPayload.apiKey":
+		if e.ComplexityRoot.CancelAlertJobPayload.APIKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelAlertJobPayload.APIKey(childComplexity), true
+	case "CancelAlertJobPayload.alertJob":
+		if e.ComplexityRoot.CancelAlertJobPayload.AlertJob == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelAlertJobPayload.AlertJob(childComplexity), true
+	case "CancelAlertJobPayload.userErrors":
+		if e.ComplexityRoot.CancelAlertJobPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelAlertJobPayload.UserErrors(childComplexity), true
+
+	case "CancelApiKeyNotificationPayload.apiKey":
+		if e.ComplexityRoot.CancelApiKeyNotificationPayload.APIKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelApiKeyNotificationPayload.APIKey(childComplexity), true
+	case "CancelApiKeyNotificationPayload.notification":
+		if e.ComplexityRoot.CancelApiKeyNotificationPayload.Notification == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelApiKeyNotificationPayload.Notification(childComplexity), true
+	case "CancelApiKeyNotificationPayload.userErrors":
+		if e.ComplexityRoot.CancelApiKeyNotificationPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelApiKeyNotificationPayload.UserErrors(childComplexity), true
+	case "CancelApiKeyNotificationPayload.warnings":
+		if e.ComplexityRoot.CancelApiKeyNotificationPayload.Warnings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelApiKeyNotificationPayload.Warnings(childComplexity), true
+
 	case "CompleteRotationPayload.apiKey":
 		if e.ComplexityRoot.CompleteRotationPayload.APIKey == nil {
 			break
@@ -1132,6 +1617,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateApiKeyPayload.Warnings(childComplexity), true
+	case "CreateApiKeyPayload.webhookSecret":
+		if e.ComplexityRoot.CreateApiKeyPayload.WebhookSecret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateApiKeyPayload.WebhookSecret(childComplexity), true
+
+	case "DeleteAlertJobPayload.apiKey":
+		if e.ComplexityRoot.DeleteAlertJobPayload.APIKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteAlertJobPayload.APIKey(childComplexity), true
+	case "DeleteAlertJobPayload.deletedAlertJobId":
+		if e.ComplexityRoot.DeleteAlertJobPayload.DeletedAlertJobID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteAlertJobPayload.DeletedAlertJobID(childComplexity), true
+	case "DeleteAlertJobPayload.userErrors":
+		if e.ComplexityRoot.DeleteAlertJobPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteAlertJobPayload.UserErrors(childComplexity), true
+
+	case "DeleteAlertSourcePayload.deletedAlertSourceId":
+		if e.ComplexityRoot.DeleteAlertSourcePayload.DeletedAlertSourceID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteAlertSourcePayload.DeletedAlertSourceID(childComplexity), true
+	case "DeleteAlertSourcePayload.userErrors":
+		if e.ComplexityRoot.DeleteAlertSourcePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteAlertSourcePayload.UserErrors(childComplexity), true
 
 	case "DeleteEnvironmentPayload.deletedEnvironmentId":
 		if e.ComplexityRoot.DeleteEnvironmentPayload.DeletedEnvironmentID == nil {
@@ -1170,6 +1693,49 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DescriptionTakenError.Message(childComplexity), true
+
+	case "EmailAlertSource.bodyTemplate":
+		if e.ComplexityRoot.EmailAlertSource.BodyTemplate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailAlertSource.BodyTemplate(childComplexity), true
+	case "EmailAlertSource.createdAt":
+		if e.ComplexityRoot.EmailAlertSource.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailAlertSource.CreatedAt(childComplexity), true
+	case "EmailAlertSource.enabled":
+		if e.ComplexityRoot.EmailAlertSource.Enabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailAlertSource.Enabled(childComplexity), true
+	case "EmailAlertSource.id":
+		if e.ComplexityRoot.EmailAlertSource.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailAlertSource.ID(childComplexity), true
+	case "EmailAlertSource.name":
+		if e.ComplexityRoot.EmailAlertSource.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailAlertSource.Name(childComplexity), true
+	case "EmailAlertSource.recipients":
+		if e.ComplexityRoot.EmailAlertSource.Recipients == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailAlertSource.Recipients(childComplexity), true
+	case "EmailAlertSource.subjectTemplate":
+		if e.ComplexityRoot.EmailAlertSource.SubjectTemplate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailAlertSource.SubjectTemplate(childComplexity), true
 
 	case "Environment.apiKeys":
 		if e.ComplexityRoot.Environment.APIKeys == nil {
@@ -1326,6 +1892,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.KeyNotLiveError.Status(childComplexity), true
 
+	case "Mutation.cancelApiKeyNotification":
+		if e.ComplexityRoot.Mutation.CancelAPIKeyNotification == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelApiKeyNotification_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelAPIKeyNotification(childComplexity, args["input"].(alert.CancelInput)), true
+	case "Mutation.cancelAlertJob":
+		if e.ComplexityRoot.Mutation.CancelAlertJob == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelAlertJob_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelAlertJob(childComplexity, args["input"].(alert.JobInput)), true
+	case "Mutation.claimRotation":
+		if e.ComplexityRoot.Mutation.ClaimRotation == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_claimRotation_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ClaimRotation(childComplexity, args["input"].(keys.ClaimInput)), true
 	case "Mutation.completeRotation":
 		if e.ComplexityRoot.Mutation.CompleteRotation == nil {
 			break
@@ -1348,6 +1947,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateAPIKey(childComplexity, args["input"].(keys.CreateInput)), true
+	case "Mutation.createEmailAlertSource":
+		if e.ComplexityRoot.Mutation.CreateEmailAlertSource == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createEmailAlertSource_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateEmailAlertSource(childComplexity, args["input"].(alert.CreateEmailSourceInput)), true
 	case "Mutation.createEnvironment":
 		if e.ComplexityRoot.Mutation.CreateEnvironment == nil {
 			break
@@ -1359,6 +1969,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateEnvironment(childComplexity, args["input"].(directory.CreateEnvironmentInput)), true
+	case "Mutation.createOperatorMessageAlertSource":
+		if e.ComplexityRoot.Mutation.CreateOperatorMessageAlertSource == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createOperatorMessageAlertSource_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateOperatorMessageAlertSource(childComplexity, args["input"].(alert.CreateMessageSourceInput)), true
 	case "Mutation.createProject":
 		if e.ComplexityRoot.Mutation.CreateProject == nil {
 			break
@@ -1381,6 +2002,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateUser(childComplexity, args["input"].(directory.CreateUserInput)), true
+	case "Mutation.createWebhookAlertSource":
+		if e.ComplexityRoot.Mutation.CreateWebhookAlertSource == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createWebhookAlertSource_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateWebhookAlertSource(childComplexity, args["input"].(alert.CreateWebhookSourceInput)), true
+	case "Mutation.deleteAlertJob":
+		if e.ComplexityRoot.Mutation.DeleteAlertJob == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteAlertJob_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteAlertJob(childComplexity, args["input"].(alert.JobInput)), true
+	case "Mutation.deleteAlertSource":
+		if e.ComplexityRoot.Mutation.DeleteAlertSource == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteAlertSource_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteAlertSource(childComplexity, args["input"].(alert.DeleteSourceInput)), true
 	case "Mutation.deleteEnvironment":
 		if e.ComplexityRoot.Mutation.DeleteEnvironment == nil {
 			break
@@ -1403,6 +2057,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RemoveAPIKey(childComplexity, args["input"].(keys.RemoveInput)), true
+	case "Mutation.replyOperatorMessage":
+		if e.ComplexityRoot.Mutation.ReplyOperatorMessage == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_replyOperatorMessage_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReplyOperatorMessage(childComplexity, args["input"].(alert.ReplyInput)), true
 	case "Mutation.resumeApiKey":
 		if e.ComplexityRoot.Mutation.ResumeAPIKey == nil {
 			break
@@ -1458,6 +2123,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RotateViewerKey(childComplexity, args["input"].(keys.RotateViewerInput)), true
+	case "Mutation.rotateWebhookSecret":
+		if e.ComplexityRoot.Mutation.RotateWebhookSecret == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_rotateWebhookSecret_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RotateWebhookSecret(childComplexity, args["input"].(model.RotateWebhookSecretInput)), true
+	case "Mutation.setApiKeyNotification":
+		if e.ComplexityRoot.Mutation.SetAPIKeyNotification == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setApiKeyNotification_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetAPIKeyNotification(childComplexity, args["input"].(alert.SetInput)), true
+	case "Mutation.setAlertSourceEnabled":
+		if e.ComplexityRoot.Mutation.SetAlertSourceEnabled == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setAlertSourceEnabled_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetAlertSourceEnabled(childComplexity, args["input"].(alert.SetSourceEnabledInput)), true
+	case "Mutation.setRotationSchedule":
+		if e.ComplexityRoot.Mutation.SetRotationSchedule == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setRotationSchedule_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetRotationSchedule(childComplexity, args["input"].(keys.SetScheduleInput)), true
 	case "Mutation.suspendApiKey":
 		if e.ComplexityRoot.Mutation.SuspendAPIKey == nil {
 			break
@@ -1469,6 +2178,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SuspendAPIKey(childComplexity, args["input"].(keys.SuspendInput)), true
+	case "Mutation.testRotationWebhook":
+		if e.ComplexityRoot.Mutation.TestRotationWebhook == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_testRotationWebhook_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.TestRotationWebhook(childComplexity, args["input"].(model.TestRotationWebhookInput)), true
 	case "Mutation.updateApiKey":
 		if e.ComplexityRoot.Mutation.UpdateAPIKey == nil {
 			break
@@ -1491,6 +2211,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateAPIKeyPolicy(childComplexity, args["input"].(directory.UpdatePolicyInput)), true
+	case "Mutation.updateAlertSource":
+		if e.ComplexityRoot.Mutation.UpdateAlertSource == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateAlertSource_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateAlertSource(childComplexity, args["input"].(alert.UpdateSourceInput)), true
 	case "Mutation.updateProject":
 		if e.ComplexityRoot.Mutation.UpdateProject == nil {
 			break
@@ -1535,6 +2266,142 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.VerifyAPIKey(childComplexity, args["input"].(keys.VerifyInput)), true
+
+	case "OperatorMessage.apiKey":
+		if e.ComplexityRoot.OperatorMessage.APIKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessage.APIKey(childComplexity), true
+	case "OperatorMessage.createdAt":
+		if e.ComplexityRoot.OperatorMessage.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessage.CreatedAt(childComplexity), true
+	case "OperatorMessage.id":
+		if e.ComplexityRoot.OperatorMessage.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessage.ID(childComplexity), true
+	case "OperatorMessage.job":
+		if e.ComplexityRoot.OperatorMessage.Job == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessage.Job(childComplexity), true
+	case "OperatorMessage.repliedAt":
+		if e.ComplexityRoot.OperatorMessage.RepliedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessage.RepliedAt(childComplexity), true
+	case "OperatorMessage.repliedBy":
+		if e.ComplexityRoot.OperatorMessage.RepliedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessage.RepliedBy(childComplexity), true
+	case "OperatorMessage.replies":
+		if e.ComplexityRoot.OperatorMessage.Replies == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessage.Replies(childComplexity), true
+	case "OperatorMessage.reply":
+		if e.ComplexityRoot.OperatorMessage.Reply == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessage.Reply(childComplexity), true
+	case "OperatorMessage.status":
+		if e.ComplexityRoot.OperatorMessage.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessage.Status(childComplexity), true
+	case "OperatorMessage.text":
+		if e.ComplexityRoot.OperatorMessage.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessage.Text(childComplexity), true
+
+	case "OperatorMessageAlertSource.createdAt":
+		if e.ComplexityRoot.OperatorMessageAlertSource.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessageAlertSource.CreatedAt(childComplexity), true
+	case "OperatorMessageAlertSource.enabled":
+		if e.ComplexityRoot.OperatorMessageAlertSource.Enabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessageAlertSource.Enabled(childComplexity), true
+	case "OperatorMessageAlertSource.id":
+		if e.ComplexityRoot.OperatorMessageAlertSource.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessageAlertSource.ID(childComplexity), true
+	case "OperatorMessageAlertSource.messageTemplate":
+		if e.ComplexityRoot.OperatorMessageAlertSource.MessageTemplate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessageAlertSource.MessageTemplate(childComplexity), true
+	case "OperatorMessageAlertSource.name":
+		if e.ComplexityRoot.OperatorMessageAlertSource.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessageAlertSource.Name(childComplexity), true
+	case "OperatorMessageAlertSource.replies":
+		if e.ComplexityRoot.OperatorMessageAlertSource.Replies == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessageAlertSource.Replies(childComplexity), true
+
+	case "OperatorMessageConnection.edges":
+		if e.ComplexityRoot.OperatorMessageConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessageConnection.Edges(childComplexity), true
+	case "OperatorMessageConnection.nodes":
+		if e.ComplexityRoot.OperatorMessageConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessageConnection.Nodes(childComplexity), true
+	case "OperatorMessageConnection.pageInfo":
+		if e.ComplexityRoot.OperatorMessageConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessageConnection.PageInfo(childComplexity), true
+	case "OperatorMessageConnection.totalCount":
+		if e.ComplexityRoot.OperatorMessageConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessageConnection.TotalCount(childComplexity), true
+
+	case "OperatorMessageEdge.cursor":
+		if e.ComplexityRoot.OperatorMessageEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessageEdge.Cursor(childComplexity), true
+	case "OperatorMessageEdge.node":
+		if e.ComplexityRoot.OperatorMessageEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OperatorMessageEdge.Node(childComplexity), true
 
 	case "Organization.id":
 		if e.ComplexityRoot.Organization.ID == nil {
@@ -1756,6 +2623,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.APIKeys(childComplexity, args["filter"].(*keys.Filter), args["orderBy"].(*keys.Order), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.alertSources":
+		if e.ComplexityRoot.Query.AlertSources == nil {
+			break
+		}
+
+		args, err := ec.field_Query_alertSources_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.AlertSources(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.auditEvents":
 		if e.ComplexityRoot.Query.AuditEvents == nil {
 			break
@@ -1790,6 +2668,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Nodes(childComplexity, args["ids"].([]string)), true
+	case "Query.operatorMessages":
+		if e.ComplexityRoot.Query.OperatorMessages == nil {
+			break
+		}
+
+		args, err := ec.field_Query_operatorMessages_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.OperatorMessages(childComplexity, args["status"].(*alert.MessageStatus), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.organization":
 		if e.ComplexityRoot.Query.Organization == nil {
 			break
@@ -1871,6 +2760,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RemoveApiKeyPayload.UserErrors(childComplexity), true
+
+	case "ReplyOperatorMessagePayload.operatorMessage":
+		if e.ComplexityRoot.ReplyOperatorMessagePayload.OperatorMessage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplyOperatorMessagePayload.OperatorMessage(childComplexity), true
+	case "ReplyOperatorMessagePayload.userErrors":
+		if e.ComplexityRoot.ReplyOperatorMessagePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplyOperatorMessagePayload.UserErrors(childComplexity), true
 
 	case "ResumeApiKeyPayload.apiKey":
 		if e.ComplexityRoot.ResumeApiKeyPayload.APIKey == nil {
@@ -1960,6 +2862,117 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RotateApiKeyPayload.UserErrors(childComplexity), true
 
+	case "RotateWebhookSecretPayload.userErrors":
+		if e.ComplexityRoot.RotateWebhookSecretPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotateWebhookSecretPayload.UserErrors(childComplexity), true
+	case "RotateWebhookSecretPayload.webhookSecret":
+		if e.ComplexityRoot.RotateWebhookSecretPayload.WebhookSecret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotateWebhookSecretPayload.WebhookSecret(childComplexity), true
+
+	case "Rotation.attempts":
+		if e.ComplexityRoot.Rotation.Attempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rotation.Attempts(childComplexity), true
+	case "Rotation.automatic":
+		if e.ComplexityRoot.Rotation.Automatic == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rotation.Automatic(childComplexity), true
+	case "Rotation.completedAt":
+		if e.ComplexityRoot.Rotation.CompletedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rotation.CompletedAt(childComplexity), true
+	case "Rotation.createdAt":
+		if e.ComplexityRoot.Rotation.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rotation.CreatedAt(childComplexity), true
+	case "Rotation.id":
+		if e.ComplexityRoot.Rotation.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rotation.ID(childComplexity), true
+	case "Rotation.lastError":
+		if e.ComplexityRoot.Rotation.LastError == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rotation.LastError(childComplexity), true
+	case "Rotation.newKey":
+		if e.ComplexityRoot.Rotation.NewKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rotation.NewKey(childComplexity), true
+	case "Rotation.nextAttemptAt":
+		if e.ComplexityRoot.Rotation.NextAttemptAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rotation.NextAttemptAt(childComplexity), true
+	case "Rotation.oldKey":
+		if e.ComplexityRoot.Rotation.OldKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rotation.OldKey(childComplexity), true
+	case "Rotation.status":
+		if e.ComplexityRoot.Rotation.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rotation.Status(childComplexity), true
+
+	case "RotationSchedule.delivery":
+		if e.ComplexityRoot.RotationSchedule.Delivery == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotationSchedule.Delivery(childComplexity), true
+	case "RotationSchedule.gracePeriod":
+		if e.ComplexityRoot.RotationSchedule.GracePeriod == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotationSchedule.GracePeriod(childComplexity), true
+	case "RotationSchedule.intervalDays":
+		if e.ComplexityRoot.RotationSchedule.IntervalDays == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotationSchedule.IntervalDays(childComplexity), true
+	case "RotationSchedule.nextRotationAt":
+		if e.ComplexityRoot.RotationSchedule.NextRotationAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotationSchedule.NextRotationAt(childComplexity), true
+	case "RotationSchedule.stalledSince":
+		if e.ComplexityRoot.RotationSchedule.StalledSince == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotationSchedule.StalledSince(childComplexity), true
+	case "RotationSchedule.webhookUrl":
+		if e.ComplexityRoot.RotationSchedule.WebhookURL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotationSchedule.WebhookURL(childComplexity), true
+
 	case "ScopeDefinition.deprecationReason":
 		if e.ComplexityRoot.ScopeDefinition.DeprecationReason == nil {
 			break
@@ -2023,6 +3036,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ServerInfo.Version(childComplexity), true
 
+	case "SetApiKeyNotificationPayload.apiKey":
+		if e.ComplexityRoot.SetApiKeyNotificationPayload.APIKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetApiKeyNotificationPayload.APIKey(childComplexity), true
+	case "SetApiKeyNotificationPayload.notification":
+		if e.ComplexityRoot.SetApiKeyNotificationPayload.Notification == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetApiKeyNotificationPayload.Notification(childComplexity), true
+	case "SetApiKeyNotificationPayload.userErrors":
+		if e.ComplexityRoot.SetApiKeyNotificationPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetApiKeyNotificationPayload.UserErrors(childComplexity), true
+	case "SetApiKeyNotificationPayload.warnings":
+		if e.ComplexityRoot.SetApiKeyNotificationPayload.Warnings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetApiKeyNotificationPayload.Warnings(childComplexity), true
+
+	case "SetRotationSchedulePayload.apiKey":
+		if e.ComplexityRoot.SetRotationSchedulePayload.APIKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetRotationSchedulePayload.APIKey(childComplexity), true
+	case "SetRotationSchedulePayload.userErrors":
+		if e.ComplexityRoot.SetRotationSchedulePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetRotationSchedulePayload.UserErrors(childComplexity), true
+	case "SetRotationSchedulePayload.webhookSecret":
+		if e.ComplexityRoot.SetRotationSchedulePayload.WebhookSecret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetRotationSchedulePayload.WebhookSecret(childComplexity), true
+
 	case "SuspendApiKeyPayload.apiKey":
 		if e.ComplexityRoot.SuspendApiKeyPayload.APIKey == nil {
 			break
@@ -2035,6 +3092,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SuspendApiKeyPayload.UserErrors(childComplexity), true
+
+	case "TestRotationWebhookPayload.delivered":
+		if e.ComplexityRoot.TestRotationWebhookPayload.Delivered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRotationWebhookPayload.Delivered(childComplexity), true
+	case "TestRotationWebhookPayload.error":
+		if e.ComplexityRoot.TestRotationWebhookPayload.Error == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRotationWebhookPayload.Error(childComplexity), true
+	case "TestRotationWebhookPayload.statusCode":
+		if e.ComplexityRoot.TestRotationWebhookPayload.StatusCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRotationWebhookPayload.StatusCode(childComplexity), true
+	case "TestRotationWebhookPayload.userErrors":
+		if e.ComplexityRoot.TestRotationWebhookPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRotationWebhookPayload.UserErrors(childComplexity), true
 
 	case "UpdateApiKeyPayload.apiKey":
 		if e.ComplexityRoot.UpdateApiKeyPayload.APIKey == nil {
@@ -2209,6 +3291,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.VerifyApiKeyPayload.Valid(childComplexity), true
 
+	case "WebhookAlertSource.createdAt":
+		if e.ComplexityRoot.WebhookAlertSource.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookAlertSource.CreatedAt(childComplexity), true
+	case "WebhookAlertSource.enabled":
+		if e.ComplexityRoot.WebhookAlertSource.Enabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookAlertSource.Enabled(childComplexity), true
+	case "WebhookAlertSource.id":
+		if e.ComplexityRoot.WebhookAlertSource.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookAlertSource.ID(childComplexity), true
+	case "WebhookAlertSource.name":
+		if e.ComplexityRoot.WebhookAlertSource.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookAlertSource.Name(childComplexity), true
+	case "WebhookAlertSource.url":
+		if e.ComplexityRoot.WebhookAlertSource.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookAlertSource.URL(childComplexity), true
+
 	}
 	return 0, false
 }
@@ -2221,22 +3334,39 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ApiKeyFilter", ec.unmarshalInputApiKeyFilter),
 			graphql.NewInputUnmarshaler("ApiKeyOrder", ec.unmarshalInputApiKeyOrder),
 			graphql.NewInputUnmarshaler("AuditEventFilter", ec.unmarshalInputAuditEventFilter),
+			graphql.NewInputUnmarshaler("CancelAlertJobInput", ec.unmarshalInputCancelAlertJobInput),
+			graphql.NewInputUnmarshaler("CancelApiKeyNotificationInput", ec.unmarshalInputCancelApiKeyNotificationInput),
+			graphql.NewInputUnmarshaler("ClaimRotationInput", ec.unmarshalInputClaimRotationInput),
 			graphql.NewInputUnmarshaler("CompleteRotationInput", ec.unmarshalInputCompleteRotationInput),
 			graphql.NewInputUnmarshaler("CreateApiKeyInput", ec.unmarshalInputCreateApiKeyInput),
+			graphql.NewInputUnmarshaler("CreateEmailAlertSourceInput", ec.unmarshalInputCreateEmailAlertSourceInput),
 			graphql.NewInputUnmarshaler("CreateEnvironmentInput", ec.unmarshalInputCreateEnvironmentInput),
+			graphql.NewInputUnmarshaler("CreateOperatorMessageAlertSourceInput", ec.unmarshalInputCreateOperatorMessageAlertSourceInput),
 			graphql.NewInputUnmarshaler("CreateProjectInput", ec.unmarshalInputCreateProjectInput),
 			graphql.NewInputUnmarshaler("CreateUserInput", ec.unmarshalInputCreateUserInput),
+			graphql.NewInputUnmarshaler("CreateWebhookAlertSourceInput", ec.unmarshalInputCreateWebhookAlertSourceInput),
 			graphql.NewInputUnmarshaler("DateTimeRange", ec.unmarshalInputDateTimeRange),
+			graphql.NewInputUnmarshaler("DeleteAlertJobInput", ec.unmarshalInputDeleteAlertJobInput),
+			graphql.NewInputUnmarshaler("DeleteAlertSourceInput", ec.unmarshalInputDeleteAlertSourceInput),
 			graphql.NewInputUnmarshaler("DeleteEnvironmentInput", ec.unmarshalInputDeleteEnvironmentInput),
+			graphql.NewInputUnmarshaler("NotificationInput", ec.unmarshalInputNotificationInput),
 			graphql.NewInputUnmarshaler("RemoveApiKeyInput", ec.unmarshalInputRemoveApiKeyInput),
+			graphql.NewInputUnmarshaler("ReplyOperatorMessageInput", ec.unmarshalInputReplyOperatorMessageInput),
 			graphql.NewInputUnmarshaler("ResumeApiKeyInput", ec.unmarshalInputResumeApiKeyInput),
 			graphql.NewInputUnmarshaler("RevokeApiKeyInput", ec.unmarshalInputRevokeApiKeyInput),
 			graphql.NewInputUnmarshaler("RevokeViewerKeyInput", ec.unmarshalInputRevokeViewerKeyInput),
 			graphql.NewInputUnmarshaler("RotateApiKeyInput", ec.unmarshalInputRotateApiKeyInput),
 			graphql.NewInputUnmarshaler("RotateViewerKeyInput", ec.unmarshalInputRotateViewerKeyInput),
+			graphql.NewInputUnmarshaler("RotateWebhookSecretInput", ec.unmarshalInputRotateWebhookSecretInput),
+			graphql.NewInputUnmarshaler("RotationScheduleInput", ec.unmarshalInputRotationScheduleInput),
 			graphql.NewInputUnmarshaler("ScopeDefinitionInput", ec.unmarshalInputScopeDefinitionInput),
 			graphql.NewInputUnmarshaler("ScopeFilter", ec.unmarshalInputScopeFilter),
+			graphql.NewInputUnmarshaler("SetAlertSourceEnabledInput", ec.unmarshalInputSetAlertSourceEnabledInput),
+			graphql.NewInputUnmarshaler("SetApiKeyNotificationInput", ec.unmarshalInputSetApiKeyNotificationInput),
+			graphql.NewInputUnmarshaler("SetRotationScheduleInput", ec.unmarshalInputSetRotationScheduleInput),
 			graphql.NewInputUnmarshaler("SuspendApiKeyInput", ec.unmarshalInputSuspendApiKeyInput),
+			graphql.NewInputUnmarshaler("TestRotationWebhookInput", ec.unmarshalInputTestRotationWebhookInput),
+			graphql.NewInputUnmarshaler("UpdateAlertSourceInput", ec.unmarshalInputUpdateAlertSourceInput),
 			graphql.NewInputUnmarshaler("UpdateApiKeyInput", ec.unmarshalInputUpdateApiKeyInput),
 			graphql.NewInputUnmarshaler("UpdateApiKeyPolicyInput", ec.unmarshalInputUpdateApiKeyPolicyInput),
 			graphql.NewInputUnmarshaler("UpdateProjectInput", ec.unmarshalInputUpdateProjectInput),
@@ -2358,7 +3488,7 @@ type Query {
 
   "The object with this id, of whatever type; null when there is none that the caller may see."
   node(
-    "Id of an organization, user, project, environment or API key."
+    "Id of whatever has one."
     id: ID!
   ): Node @authenticated
   "The objects with these ids, in the same order and number; null where nothing readable was found."
@@ -2424,6 +3554,31 @@ type Query {
     "Continue before this cursor, backward."
     before: String
   ): ProjectConnection @hasScope(scope: "keytag:directory:read")
+
+  "The alert sources of the organization, oldest first."
+  alertSources(
+    "Page size, forward: 1 to 100; default 50."
+    first: Int
+    "Continue behind this cursor."
+    after: String
+    "Page size, backward: 1 to 100."
+    last: Int
+    "Continue before this cursor, backward."
+    before: String
+  ): AlertSourceConnection @hasScope(scope: "keytag:keys:read")
+  "Operator messages about keys the caller may see, newest first."
+  operatorMessages(
+    "Only those in this state."
+    status: OperatorMessageStatus
+    "Page size, forward: 1 to 100; default 50."
+    first: Int
+    "Continue behind this cursor."
+    after: String
+    "Page size, backward: 1 to 100."
+    last: Int
+    "Continue before this cursor, backward."
+    before: String
+  ): OperatorMessageConnection @hasScope(scope: "keytag:keys:read")
 
   "What happened, newest first: for administrators in the whole organization, for everyone else to their own keys."
   auditEvents(
@@ -2519,6 +3674,12 @@ type ApiKey implements Node {
   familyId: ID!
   "1 for the first key of its family, counting up."
   generation: Int!
+  "How its rotation line goes on; null when it has no schedule. Every successor takes it over."
+  rotation: RotationSchedule
+  "The latest rotation of this key, manual or automatic, if any."
+  lastRotation: Rotation
+  "The one notification of the key, if it has one."
+  notification: ApiKeyNotification
   "What happened to the key, newest first."
   auditEvents(
     "Page size, forward: 1 to 100; default 50."
@@ -2545,6 +3706,8 @@ type ApiKey implements Node {
 
 "The state of a key, made from stored instants and the time alone."
 enum ApiKeyStatus {
+  "Minted by an INLINE rotation and not yet delivered: it does not work. Left out of lists unless asked for."
+  PENDING
   "Valid."
   ACTIVE
   "Replaced, still valid until graceExpiresAt."
@@ -2661,6 +3824,72 @@ type Actor {
   apiKey: ApiKey
   "True when the server acted by itself."
   system: Boolean!
+}
+
+# ── Rotation ─────────────────────────────────────────────────────────────────────────────────────
+
+"How a rotation line goes on. It is that of every generation of the line."
+type RotationSchedule {
+  "Days from a key's creation to its rotation; null: rotated by hand only, the webhook still tells of it."
+  intervalDays: Int
+  "When the key is rotated next; null when it is not, because it has been already or by hand only."
+  nextRotationAt: DateTime
+  "Grace given to the old key once the new secret is handed over."
+  gracePeriod: Duration!
+  "How the holder gets the new secret."
+  delivery: RotationDelivery!
+  "Where rotations are told."
+  webhookUrl: String
+  "Set while hand-over keeps failing; cleared by the next rotation, or when the schedule is set anew."
+  stalledSince: DateTime
+}
+
+"How the holder of a key gets the secret of its successor."
+enum RotationDelivery {
+  "The webhook announces; the holder claims the new secret with the old key and the claim token. No secret is ever stored or sent by webhook."
+  CLAIM
+  "The webhook body carries the new secret. Kept encrypted until delivered; needs an encryption key on the server."
+  INLINE
+}
+
+"The replacement of one key by another, from its announcement on."
+type Rotation implements Node {
+  "` + "`" + `rot_…` + "`" + `."
+  id: ID!
+  "The key that is replaced."
+  oldKey: ApiKey!
+  "Its successor; null while there is none, or when the caller may not see it."
+  newKey: ApiKey
+  "By schedule, not by hand."
+  automatic: Boolean!
+  "How far it has come."
+  status: RotationStatus!
+  "Deliveries of its webhook tried so far."
+  attempts: Int!
+  "When the webhook is tried next; null when it is not."
+  nextAttemptAt: DateTime
+  "Why the last delivery failed, or why the rotation was given up."
+  lastError: String
+  "When it was announced, or done by hand."
+  createdAt: DateTime!
+  "When the old key's grace was over."
+  completedAt: DateTime
+}
+
+"How far a rotation has come."
+enum RotationStatus {
+  "Announced, waiting for the holder."
+  WAITING_FOR_CLAIM
+  "The successor waits for its secret to be delivered."
+  DELIVERING
+  "The successor works, and the old key still does."
+  IN_GRACE
+  "The old key has ended."
+  COMPLETED
+  "Taken back, by a change of the key or its schedule."
+  CANCELED
+  "Given up: nobody claimed it, or the webhook could not be delivered. The old key lives on."
+  STALLED
 }
 
 # ── Finding keys ─────────────────────────────────────────────────────────────────────────────────
@@ -2961,6 +4190,8 @@ type ApiKeyPolicy {
   defaultGracePeriod: Duration!
   "Longest grace of a rotation; built in: ` + "`" + `P7D` + "`" + `."
   maxGracePeriod: Duration!
+  "How long before a key's end its owner is told, for every key; built in: ` + "`" + `P30D` + "`" + `, ` + "`" + `P7D` + "`" + `, ` + "`" + `P1D` + "`" + `."
+  reminderLeadTimes: [Duration!]!
   "Which level set each value that is not built in."
   sources: [PolicySource!]!
 }
@@ -3063,6 +4294,198 @@ type ServerInfo {
   now: DateTime!
   "Regular expression that matches this server's keys, for secret scanners."
   keyPattern: String!
+}
+
+# ── Notifications ────────────────────────────────────────────────────────────────────────────────
+
+"The one notification of a key."
+type ApiKeyNotification implements Node {
+  "` + "`" + `ntf_…` + "`" + `."
+  id: ID!
+  "The key it tells of."
+  apiKey: ApiKey!
+  "When."
+  notifyAt: DateTime!
+  "By what."
+  alertSource: AlertSource!
+  "The job that will send, or sent, the alert."
+  job: AlertJob!
+  "Jobs that had already started when the notification was changed, oldest first."
+  previousJobs: [AlertJob!]!
+  "When it was set first."
+  createdAt: DateTime!
+  "When it was set last."
+  updatedAt: DateTime!
+}
+
+"Work that raises an alert."
+type AlertJob implements Node {
+  "` + "`" + `job_…` + "`" + `; the id of the webhook, and of the e-mail, over all attempts."
+  id: ID!
+  "Always ` + "`" + `System_Alert_Send` + "`" + `."
+  processName: String!
+  "How far it has come."
+  status: AlertJobStatus!
+  "The key it tells of."
+  apiKey: ApiKey!
+  "What it raises."
+  alertSource: AlertSource!
+  "When it is to start, or was."
+  scheduledFor: DateTime!
+  "When its first attempt began."
+  startedAt: DateTime
+  "When it was over."
+  finishedAt: DateTime
+  "How often it was tried."
+  attempts: Int!
+  "Why the last attempt failed."
+  lastError: String
+}
+
+"How far an alert job has come."
+enum AlertJobStatus {
+  "Not started; it can still be changed."
+  SCHEDULED
+  "Started; also while it waits for another attempt."
+  RUNNING
+  "The alert was raised."
+  COMPLETED
+  "Given up."
+  ERROR
+  "Cancelled before it started."
+  CANCELED
+}
+
+"What to raise when a notification falls due. Made by administrators."
+interface AlertSource implements Node {
+  "` + "`" + `src_…` + "`" + `."
+  id: ID!
+  "Unique in the organization."
+  name: String!
+  "Alerts of a source that is not enabled are not raised."
+  enabled: Boolean!
+  "When it was made."
+  createdAt: DateTime!
+}
+
+"Raises a message that the key's owner and administrators see and reply to."
+type OperatorMessageAlertSource implements AlertSource & Node {
+  "` + "`" + `src_…` + "`" + `."
+  id: ID!
+  "Unique in the organization."
+  name: String!
+  "Alerts of a source that is not enabled are not raised."
+  enabled: Boolean!
+  "When it was made."
+  createdAt: DateTime!
+  "The text, with variables such as ` + "`" + `{{keyName}}` + "`" + `."
+  messageTemplate: String! @hasScope(scope: "keytag:keys:read")
+  "What can be replied; default: ` + "`" + `Acknowledge` + "`" + `."
+  replies: [String!]! @hasScope(scope: "keytag:keys:read")
+}
+
+"Sends an e-mail."
+type EmailAlertSource implements AlertSource & Node {
+  "` + "`" + `src_…` + "`" + `."
+  id: ID!
+  "Unique in the organization."
+  name: String!
+  "Alerts of a source that is not enabled are not raised."
+  enabled: Boolean!
+  "When it was made."
+  createdAt: DateTime!
+  "Addresses; empty: the key's owner."
+  recipients: [String!]! @hasScope(scope: "keytag:keys:read")
+  "The subject, with variables such as ` + "`" + `{{keyName}}` + "`" + `."
+  subjectTemplate: String! @hasScope(scope: "keytag:keys:read")
+  "The text, with variables such as ` + "`" + `{{details}}` + "`" + `."
+  bodyTemplate: String! @hasScope(scope: "keytag:keys:read")
+}
+
+"Posts a signed webhook (Standard Webhooks) of the type ` + "`" + `api_key.alert` + "`" + `."
+type WebhookAlertSource implements AlertSource & Node {
+  "` + "`" + `src_…` + "`" + `."
+  id: ID!
+  "Unique in the organization."
+  name: String!
+  "Alerts of a source that is not enabled are not raised. A receiver that answers 410 switches it off."
+  enabled: Boolean!
+  "When it was made."
+  createdAt: DateTime!
+  "Where it is posted."
+  url: String! @hasScope(scope: "keytag:keys:read")
+}
+
+"A page of alert sources."
+type AlertSourceConnection {
+  "The alert sources of this page with their cursors."
+  edges: [AlertSourceEdge!]!
+  "The alert sources of this page."
+  nodes: [AlertSource!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+  "Alert sources there are, whatever the page. Exact up to 10 000; counted only when asked for."
+  totalCount: Int!
+}
+
+"An alert source on a page."
+type AlertSourceEdge {
+  "Opaque."
+  cursor: String!
+  "The alert source."
+  node: AlertSource!
+}
+
+"Something the owner of a key and the administrators are told, with a reply."
+type OperatorMessage implements Node {
+  "` + "`" + `msg_…` + "`" + `."
+  id: ID!
+  "What is told."
+  text: String!
+  "The key it is about; null when it has been removed."
+  apiKey: ApiKey
+  "The alert job that raised it; null when the server told it by itself."
+  job: AlertJob
+  "Whether it was replied to."
+  status: OperatorMessageStatus!
+  "What can be replied."
+  replies: [String!]!
+  "What was replied."
+  reply: String
+  "Who replied; null when the caller may not know."
+  repliedBy: User
+  "When."
+  repliedAt: DateTime
+  "When it was raised."
+  createdAt: DateTime!
+}
+
+"Whether an operator message was replied to."
+enum OperatorMessageStatus {
+  "Not yet."
+  WAITING_FOR_REPLY
+  "It was."
+  REPLIED
+}
+
+"A page of operator messages."
+type OperatorMessageConnection {
+  "The messages of this page with their cursors."
+  edges: [OperatorMessageEdge!]!
+  "The messages of this page."
+  nodes: [OperatorMessage!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+  "Messages that match, whatever the page. Exact up to 10 000; counted only when asked for."
+  totalCount: Int!
+}
+
+"An operator message on a page."
+type OperatorMessageEdge {
+  "Opaque."
+  cursor: String!
+  "The message."
+  node: OperatorMessage!
 }
 
 # ── Errors ───────────────────────────────────────────────────────────────────────────────────────
@@ -3177,6 +4600,8 @@ enum VerificationCode {
   INACTIVE
   "It was replaced and its grace is over."
   GRACE_ENDED
+  "It was minted for a rotation and is not handed over yet."
+  NOT_ACTIVE
   "It is switched off for now."
   SUSPENDED
   "Its owner is disabled."
@@ -3276,11 +4701,88 @@ type Mutation {
     input: RevokeViewerKeyInput!
   ): RevokeApiKeyPayload @authenticated
 
+  "Hands over the new secret of an announced rotation, once. Authenticate with the old key. Needs no scope. Repeated while the new key has never been used, it hands over a fresh secret."
+  claimRotation(
+    "The token that announced it."
+    input: ClaimRotationInput!
+  ): RotateApiKeyPayload @authenticated
   "Ends the old key's grace now."
   completeRotation(
     "The old key."
     input: CompleteRotationInput!
   ): CompleteRotationPayload @hasScope(scope: "keytag:keys:write")
+
+  "Sets or takes away the schedule of a rotation line. The caller must hold every scope of the key, since a schedule hands its secrets on."
+  setRotationSchedule(
+    "Which, and how."
+    input: SetRotationScheduleInput!
+  ): SetRotationSchedulePayload @hasScope(scope: "keytag:keys:write")
+  "Sends a signed ` + "`" + `webhook.test` + "`" + ` event now and reports what came back."
+  testRotationWebhook(
+    "Which."
+    input: TestRotationWebhookInput!
+  ): TestRotationWebhookPayload @hasScope(scope: "keytag:keys:write")
+  "A new signing secret for a rotation webhook or a webhook alert source; the old one signs along for 24 hours. For an alert source ` + "`" + `keytag:alerts:write` + "`" + ` is needed too."
+  rotateWebhookSecret(
+    "Whose."
+    input: RotateWebhookSecretInput!
+  ): RotateWebhookSecretPayload @hasScope(scope: "keytag:keys:write")
+
+  "Creates or changes the one notification of a key that has not ended. While its job has not started the same job is changed; after that a new one is made."
+  setApiKeyNotification(
+    "When and by what."
+    input: SetApiKeyNotificationInput!
+  ): SetApiKeyNotificationPayload @hasScope(scope: "keytag:keys:write")
+  "Cancels the notification of a key, and its job unless that has started."
+  cancelApiKeyNotification(
+    "Whose."
+    input: CancelApiKeyNotificationInput!
+  ): CancelApiKeyNotificationPayload @hasScope(scope: "keytag:keys:write")
+  "Cancels the job, and with it the notification."
+  cancelAlertJob(
+    "Which."
+    input: CancelAlertJobInput!
+  ): CancelAlertJobPayload @hasScope(scope: "keytag:keys:write")
+  "Deletes the job, and with it the notification. One that runs cannot be deleted."
+  deleteAlertJob(
+    "Which."
+    input: DeleteAlertJobInput!
+  ): DeleteAlertJobPayload @hasScope(scope: "keytag:keys:write")
+  "Makes an alert source that raises operator messages. For administrators."
+  createOperatorMessageAlertSource(
+    "What it shall be."
+    input: CreateOperatorMessageAlertSourceInput!
+  ): AlertSourcePayload @hasScope(scope: "keytag:alerts:write")
+  "Makes an alert source that sends e-mails. For administrators."
+  createEmailAlertSource(
+    "What it shall be."
+    input: CreateEmailAlertSourceInput!
+  ): AlertSourcePayload @hasScope(scope: "keytag:alerts:write")
+  "Makes an alert source that posts webhooks. For administrators."
+  createWebhookAlertSource(
+    "What it shall be."
+    input: CreateWebhookAlertSourceInput!
+  ): AlertSourcePayload @hasScope(scope: "keytag:alerts:write")
+  "Changes an alert source. For administrators."
+  updateAlertSource(
+    "What to change."
+    input: UpdateAlertSourceInput!
+  ): AlertSourcePayload @hasScope(scope: "keytag:alerts:write")
+  "Switches an alert source on or off. For administrators."
+  setAlertSourceEnabled(
+    "Which."
+    input: SetAlertSourceEnabledInput!
+  ): AlertSourcePayload @hasScope(scope: "keytag:alerts:write")
+  "Deletes an alert source that no notification uses; the error names the keys whose notifications do. For administrators."
+  deleteAlertSource(
+    "Which."
+    input: DeleteAlertSourceInput!
+  ): DeleteAlertSourcePayload @hasScope(scope: "keytag:alerts:write")
+  "Replies to an operator message about a key that the caller may see; the first reply counts."
+  replyOperatorMessage(
+    "Which, and what."
+    input: ReplyOperatorMessageInput!
+  ): ReplyOperatorMessagePayload @authenticated
 
   "A mutation because it records use, must not be cached and never travels by GET."
   verifyApiKey(
@@ -3352,6 +4854,156 @@ input CreateApiKeyInput {
   expiresIn: Duration
   "CIDR blocks it may be used from, at most 100; empty or absent: anywhere."
   allowedIps: [String!]
+  "How its rotation line goes on; absent: by hand."
+  rotation: RotationScheduleInput
+  "When somebody is told of it; absent: reminders alone."
+  notification: NotificationInput
+}
+
+"How a rotation line goes on. Give intervalDays, webhookUrl, or both."
+input RotationScheduleInput {
+  "Days from a key's creation to its rotation, 1 to 3650, and before its end; absent: by hand only."
+  intervalDays: Int
+  "Grace given to the old key; absent: the policy's default. At most the policy's maximum."
+  gracePeriod: Duration
+  "INLINE needs intervalDays and webhookUrl."
+  delivery: RotationDelivery = CLAIM
+  "An https URL on the public internet, where rotations are told. Needs an encryption key on the server."
+  webhookUrl: String
+}
+
+"When and by what somebody is told of a key."
+input NotificationInput {
+  "In the future. Later than the key's end is accepted with a warning."
+  notifyAt: DateTime!
+  "An alert source that is enabled."
+  alertSourceId: ID!
+}
+
+"The announcement to be claimed."
+input ClaimRotationInput {
+  "From the webhook ` + "`" + `api_key.rotation_due` + "`" + `."
+  claimToken: String! @sensitive
+}
+
+"The schedule of a key's rotation line. Null switches automatic rotation off."
+input SetRotationScheduleInput {
+  "The key, which has not ended or been replaced."
+  id: ID!
+  "The whole new schedule."
+  schedule: RotationScheduleInput
+}
+
+"Which rotation webhook to test."
+input TestRotationWebhookInput {
+  "The key."
+  id: ID!
+}
+
+"Whose signing secret to replace."
+input RotateWebhookSecretInput {
+  "An API key with a rotation webhook, or a webhook alert source."
+  id: ID!
+}
+
+"When and by what somebody is told of a key."
+input SetApiKeyNotificationInput {
+  "The key, which has not ended."
+  apiKeyId: ID!
+  "In the future. Later than the key's end is accepted with a warning."
+  notifyAt: DateTime!
+  "An alert source that is enabled."
+  alertSourceId: ID!
+}
+
+"Whose notification to cancel."
+input CancelApiKeyNotificationInput {
+  "The key."
+  apiKeyId: ID!
+}
+
+"Which alert job to cancel."
+input CancelAlertJobInput {
+  "The job."
+  id: ID!
+}
+
+"Which alert job to delete."
+input DeleteAlertJobInput {
+  "The job."
+  id: ID!
+}
+
+"What a new source of operator messages shall be."
+input CreateOperatorMessageAlertSourceInput {
+  "1 to 100 characters, unique in the organization."
+  name: String!
+  "May name ` + "`" + `{{keyName}}` + "`" + `, ` + "`" + `{{keyDescription}}` + "`" + `, ` + "`" + `{{keyPrefix}}` + "`" + `, ` + "`" + `{{keyId}}` + "`" + `, ` + "`" + `{{ownerLogin}}` + "`" + `, ` + "`" + `{{ownerName}}` + "`" + `, ` + "`" + `{{projectName}}` + "`" + `, ` + "`" + `{{environmentName}}` + "`" + `, ` + "`" + `{{status}}` + "`" + `, ` + "`" + `{{endsAt}}` + "`" + `, ` + "`" + `{{endsBecause}}` + "`" + `, ` + "`" + `{{details}}` + "`" + ` and ` + "`" + `{{serverUrl}}` + "`" + `."
+  messageTemplate: String
+  "1 to 10."
+  replies: [String!] = ["Acknowledge"]
+}
+
+"What a new source of e-mails shall be."
+input CreateEmailAlertSourceInput {
+  "1 to 100 characters, unique in the organization."
+  name: String!
+  "At most 50 addresses; empty or absent: the key's owner."
+  recipients: [String!]
+  "See messageTemplate of CreateOperatorMessageAlertSourceInput."
+  subjectTemplate: String
+  "See messageTemplate of CreateOperatorMessageAlertSourceInput."
+  bodyTemplate: String
+}
+
+"What a new source of webhooks shall be."
+input CreateWebhookAlertSourceInput {
+  "1 to 100 characters, unique in the organization."
+  name: String!
+  "An https URL on the public internet. Needs an encryption key on the server."
+  url: String!
+}
+
+"Absent leaves a value as it is; null returns it to the default where it has one. Only the members that its kind has."
+input UpdateAlertSourceInput {
+  "The alert source."
+  id: ID!
+  "1 to 100 characters, unique in the organization."
+  name: String
+  "Of operator messages."
+  messageTemplate: String
+  "Of operator messages."
+  replies: [String!]
+  "Of e-mails."
+  recipients: [String!]
+  "Of e-mails."
+  subjectTemplate: String
+  "Of e-mails."
+  bodyTemplate: String
+  "Of webhooks. Another URL gets another signing secret."
+  url: String
+}
+
+"Which alert source to switch on or off."
+input SetAlertSourceEnabledInput {
+  "The alert source."
+  id: ID!
+  "On, or off."
+  enabled: Boolean!
+}
+
+"Which alert source to delete."
+input DeleteAlertSourceInput {
+  "The alert source; no notification uses it."
+  id: ID!
+}
+
+"A reply to an operator message."
+input ReplyOperatorMessageInput {
+  "The message."
+  id: ID!
+  "One of its replies."
+  reply: String!
 }
 
 "Absent leaves a value as it is; null clears it where that has a meaning, and is refused where not."
@@ -3520,6 +5172,8 @@ input UpdateApiKeyPolicyInput {
   defaultGracePeriod: Duration
   "Longest grace of a rotation."
   maxGracePeriod: Duration
+  "How long before a key's end its owner is told, at most 10; empty: not at all. Those of a project override the organization's."
+  reminderLeadTimes: [Duration!]
 }
 
 "Who a new user shall be."
@@ -3546,9 +5200,11 @@ type CreateApiKeyPayload {
   apiKey: ApiKey
   "The whole key text. Shown this once."
   secret: String @sensitive
+  "Signs the rotation webhook. Shown this once, when a schedule with a webhook was given."
+  webhookSecret: String @sensitive
   "True when an earlier call with the same idempotencyKey had created the key."
   replayed: Boolean!
-  "Accepted, but worth a look, e.g. a scope the project deprecates."
+  "Accepted, but worth a look: a scope the project deprecates, a notification later than the key's end."
   warnings: [String!]!
   "Why nothing was made."
   userErrors: [UserError!]!
@@ -3657,6 +5313,106 @@ type UserPayload {
   "Why nothing was made."
   userErrors: [UserError!]!
 }
+
+"What became of setRotationSchedule."
+type SetRotationSchedulePayload {
+  "The key as it is now."
+  apiKey: ApiKey
+  "Signs the rotation webhook. Shown this once, when the webhook is new."
+  webhookSecret: String @sensitive
+  "Why nothing was changed."
+  userErrors: [UserError!]!
+}
+
+"What came back from testRotationWebhook."
+type TestRotationWebhookPayload {
+  "The receiver answered 2xx; null when nothing was sent."
+  delivered: Boolean
+  "What it answered; null without an answer."
+  statusCode: Int
+  "Why it was not delivered."
+  error: String
+  "Why nothing was sent."
+  userErrors: [UserError!]!
+}
+
+"What became of rotateWebhookSecret."
+type RotateWebhookSecretPayload {
+  "The new signing secret. Shown this once; the old one signs along for 24 hours."
+  webhookSecret: String @sensitive
+  "Why nothing was changed."
+  userErrors: [UserError!]!
+}
+
+"What became of setApiKeyNotification."
+type SetApiKeyNotificationPayload {
+  "The key as it is now."
+  apiKey: ApiKey
+  "Its notification."
+  notification: ApiKeyNotification
+  "Accepted, but worth a look: a notification later than the key's end."
+  warnings: [String!]!
+  "Why nothing was changed."
+  userErrors: [UserError!]!
+}
+
+"What became of cancelApiKeyNotification."
+type CancelApiKeyNotificationPayload {
+  "The key as it is now."
+  apiKey: ApiKey
+  "Null: it has none any more."
+  notification: ApiKeyNotification
+  "Accepted, but worth a look."
+  warnings: [String!]!
+  "Why nothing was changed."
+  userErrors: [UserError!]!
+}
+
+"What became of cancelAlertJob."
+type CancelAlertJobPayload {
+  "The job as it is now; one that had started finishes."
+  alertJob: AlertJob
+  "Its key."
+  apiKey: ApiKey
+  "Why nothing was changed."
+  userErrors: [UserError!]!
+}
+
+"What became of deleteAlertJob."
+type DeleteAlertJobPayload {
+  "The id of the deleted job."
+  deletedAlertJobId: ID
+  "Its key."
+  apiKey: ApiKey
+  "Why nothing was changed."
+  userErrors: [UserError!]!
+}
+
+"What became of a change of an alert source."
+type AlertSourcePayload {
+  "The alert source as it is now."
+  alertSource: AlertSource
+  "Signs its webhooks. Shown this once, when it is new."
+  webhookSecret: String @sensitive
+  "Why nothing was changed."
+  userErrors: [UserError!]!
+}
+
+"What became of deleteAlertSource."
+type DeleteAlertSourcePayload {
+  "The id of the deleted alert source."
+  deletedAlertSourceId: ID
+  "Why nothing was changed."
+  userErrors: [UserError!]!
+}
+
+"What became of replyOperatorMessage."
+type ReplyOperatorMessagePayload {
+  "The message as it is now."
+  operatorMessage: OperatorMessage
+  "Why nothing was changed."
+  userErrors: [UserError!]!
+}
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -3675,6 +5431,68 @@ func (ec *executionContext) childFields_Actor(ctx context.Context, field graphql
 		return ec.fieldContext_Actor_system(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Actor", field.Name)
+}
+
+func (ec *executionContext) childFields_AlertJob(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_AlertJob_id(ctx, field)
+	case "processName":
+		return ec.fieldContext_AlertJob_processName(ctx, field)
+	case "status":
+		return ec.fieldContext_AlertJob_status(ctx, field)
+	case "apiKey":
+		return ec.fieldContext_AlertJob_apiKey(ctx, field)
+	case "alertSource":
+		return ec.fieldContext_AlertJob_alertSource(ctx, field)
+	case "scheduledFor":
+		return ec.fieldContext_AlertJob_scheduledFor(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_AlertJob_startedAt(ctx, field)
+	case "finishedAt":
+		return ec.fieldContext_AlertJob_finishedAt(ctx, field)
+	case "attempts":
+		return ec.fieldContext_AlertJob_attempts(ctx, field)
+	case "lastError":
+		return ec.fieldContext_AlertJob_lastError(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AlertJob", field.Name)
+}
+
+func (ec *executionContext) childFields_AlertSourceConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_AlertSourceConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_AlertSourceConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AlertSourceConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_AlertSourceConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AlertSourceConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AlertSourceEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AlertSourceEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_AlertSourceEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AlertSourceEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_AlertSourcePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "alertSource":
+		return ec.fieldContext_AlertSourcePayload_alertSource(ctx, field)
+	case "webhookSecret":
+		return ec.fieldContext_AlertSourcePayload_webhookSecret(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_AlertSourcePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AlertSourcePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ApiKey(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3741,6 +5559,12 @@ func (ec *executionContext) childFields_ApiKey(ctx context.Context, field graphq
 		return ec.fieldContext_ApiKey_familyId(ctx, field)
 	case "generation":
 		return ec.fieldContext_ApiKey_generation(ctx, field)
+	case "rotation":
+		return ec.fieldContext_ApiKey_rotation(ctx, field)
+	case "lastRotation":
+		return ec.fieldContext_ApiKey_lastRotation(ctx, field)
+	case "notification":
+		return ec.fieldContext_ApiKey_notification(ctx, field)
 	case "auditEvents":
 		return ec.fieldContext_ApiKey_auditEvents(ctx, field)
 	case "can":
@@ -3791,6 +5615,28 @@ func (ec *executionContext) childFields_ApiKeyEdge(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type ApiKeyEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_ApiKeyNotification(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ApiKeyNotification_id(ctx, field)
+	case "apiKey":
+		return ec.fieldContext_ApiKeyNotification_apiKey(ctx, field)
+	case "notifyAt":
+		return ec.fieldContext_ApiKeyNotification_notifyAt(ctx, field)
+	case "alertSource":
+		return ec.fieldContext_ApiKeyNotification_alertSource(ctx, field)
+	case "job":
+		return ec.fieldContext_ApiKeyNotification_job(ctx, field)
+	case "previousJobs":
+		return ec.fieldContext_ApiKeyNotification_previousJobs(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_ApiKeyNotification_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_ApiKeyNotification_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ApiKeyNotification", field.Name)
+}
+
 func (ec *executionContext) childFields_ApiKeyPolicy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "maxExpirationPeriod":
@@ -3801,6 +5647,8 @@ func (ec *executionContext) childFields_ApiKeyPolicy(ctx context.Context, field 
 		return ec.fieldContext_ApiKeyPolicy_defaultGracePeriod(ctx, field)
 	case "maxGracePeriod":
 		return ec.fieldContext_ApiKeyPolicy_maxGracePeriod(ctx, field)
+	case "reminderLeadTimes":
+		return ec.fieldContext_ApiKeyPolicy_reminderLeadTimes(ctx, field)
 	case "sources":
 		return ec.fieldContext_ApiKeyPolicy_sources(ctx, field)
 	}
@@ -3895,6 +5743,32 @@ func (ec *executionContext) childFields_AuditEventEdge(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type AuditEventEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_CancelAlertJobPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "alertJob":
+		return ec.fieldContext_CancelAlertJobPayload_alertJob(ctx, field)
+	case "apiKey":
+		return ec.fieldContext_CancelAlertJobPayload_apiKey(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CancelAlertJobPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelAlertJobPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CancelApiKeyNotificationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "apiKey":
+		return ec.fieldContext_CancelApiKeyNotificationPayload_apiKey(ctx, field)
+	case "notification":
+		return ec.fieldContext_CancelApiKeyNotificationPayload_notification(ctx, field)
+	case "warnings":
+		return ec.fieldContext_CancelApiKeyNotificationPayload_warnings(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CancelApiKeyNotificationPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelApiKeyNotificationPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CompleteRotationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "apiKey":
@@ -3911,6 +5785,8 @@ func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context,
 		return ec.fieldContext_CreateApiKeyPayload_apiKey(ctx, field)
 	case "secret":
 		return ec.fieldContext_CreateApiKeyPayload_secret(ctx, field)
+	case "webhookSecret":
+		return ec.fieldContext_CreateApiKeyPayload_webhookSecret(ctx, field)
 	case "replayed":
 		return ec.fieldContext_CreateApiKeyPayload_replayed(ctx, field)
 	case "warnings":
@@ -3919,6 +5795,28 @@ func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context,
 		return ec.fieldContext_CreateApiKeyPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateApiKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteAlertJobPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedAlertJobId":
+		return ec.fieldContext_DeleteAlertJobPayload_deletedAlertJobId(ctx, field)
+	case "apiKey":
+		return ec.fieldContext_DeleteAlertJobPayload_apiKey(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteAlertJobPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteAlertJobPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteAlertSourcePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedAlertSourceId":
+		return ec.fieldContext_DeleteAlertSourcePayload_deletedAlertSourceId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteAlertSourcePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteAlertSourcePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteEnvironmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3955,6 +5853,56 @@ func (ec *executionContext) childFields_EnvironmentPayload(ctx context.Context, 
 		return ec.fieldContext_EnvironmentPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EnvironmentPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_OperatorMessage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_OperatorMessage_id(ctx, field)
+	case "text":
+		return ec.fieldContext_OperatorMessage_text(ctx, field)
+	case "apiKey":
+		return ec.fieldContext_OperatorMessage_apiKey(ctx, field)
+	case "job":
+		return ec.fieldContext_OperatorMessage_job(ctx, field)
+	case "status":
+		return ec.fieldContext_OperatorMessage_status(ctx, field)
+	case "replies":
+		return ec.fieldContext_OperatorMessage_replies(ctx, field)
+	case "reply":
+		return ec.fieldContext_OperatorMessage_reply(ctx, field)
+	case "repliedBy":
+		return ec.fieldContext_OperatorMessage_repliedBy(ctx, field)
+	case "repliedAt":
+		return ec.fieldContext_OperatorMessage_repliedAt(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_OperatorMessage_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OperatorMessage", field.Name)
+}
+
+func (ec *executionContext) childFields_OperatorMessageConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_OperatorMessageConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_OperatorMessageConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_OperatorMessageConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_OperatorMessageConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OperatorMessageConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_OperatorMessageEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_OperatorMessageEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_OperatorMessageEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OperatorMessageEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_Organization(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4075,6 +6023,16 @@ func (ec *executionContext) childFields_RemoveApiKeyPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type RemoveApiKeyPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ReplyOperatorMessagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "operatorMessage":
+		return ec.fieldContext_ReplyOperatorMessagePayload_operatorMessage(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ReplyOperatorMessagePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReplyOperatorMessagePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ResumeApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "apiKey":
@@ -4127,6 +6085,60 @@ func (ec *executionContext) childFields_RotateApiKeyPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type RotateApiKeyPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RotateWebhookSecretPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhookSecret":
+		return ec.fieldContext_RotateWebhookSecretPayload_webhookSecret(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RotateWebhookSecretPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RotateWebhookSecretPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Rotation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Rotation_id(ctx, field)
+	case "oldKey":
+		return ec.fieldContext_Rotation_oldKey(ctx, field)
+	case "newKey":
+		return ec.fieldContext_Rotation_newKey(ctx, field)
+	case "automatic":
+		return ec.fieldContext_Rotation_automatic(ctx, field)
+	case "status":
+		return ec.fieldContext_Rotation_status(ctx, field)
+	case "attempts":
+		return ec.fieldContext_Rotation_attempts(ctx, field)
+	case "nextAttemptAt":
+		return ec.fieldContext_Rotation_nextAttemptAt(ctx, field)
+	case "lastError":
+		return ec.fieldContext_Rotation_lastError(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Rotation_createdAt(ctx, field)
+	case "completedAt":
+		return ec.fieldContext_Rotation_completedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Rotation", field.Name)
+}
+
+func (ec *executionContext) childFields_RotationSchedule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "intervalDays":
+		return ec.fieldContext_RotationSchedule_intervalDays(ctx, field)
+	case "nextRotationAt":
+		return ec.fieldContext_RotationSchedule_nextRotationAt(ctx, field)
+	case "gracePeriod":
+		return ec.fieldContext_RotationSchedule_gracePeriod(ctx, field)
+	case "delivery":
+		return ec.fieldContext_RotationSchedule_delivery(ctx, field)
+	case "webhookUrl":
+		return ec.fieldContext_RotationSchedule_webhookUrl(ctx, field)
+	case "stalledSince":
+		return ec.fieldContext_RotationSchedule_stalledSince(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RotationSchedule", field.Name)
+}
+
 func (ec *executionContext) childFields_ScopeDefinition(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -4151,6 +6163,32 @@ func (ec *executionContext) childFields_ServerInfo(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type ServerInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_SetApiKeyNotificationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "apiKey":
+		return ec.fieldContext_SetApiKeyNotificationPayload_apiKey(ctx, field)
+	case "notification":
+		return ec.fieldContext_SetApiKeyNotificationPayload_notification(ctx, field)
+	case "warnings":
+		return ec.fieldContext_SetApiKeyNotificationPayload_warnings(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetApiKeyNotificationPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetApiKeyNotificationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SetRotationSchedulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "apiKey":
+		return ec.fieldContext_SetRotationSchedulePayload_apiKey(ctx, field)
+	case "webhookSecret":
+		return ec.fieldContext_SetRotationSchedulePayload_webhookSecret(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetRotationSchedulePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetRotationSchedulePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_SuspendApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "apiKey":
@@ -4159,6 +6197,20 @@ func (ec *executionContext) childFields_SuspendApiKeyPayload(ctx context.Context
 		return ec.fieldContext_SuspendApiKeyPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SuspendApiKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_TestRotationWebhookPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "delivered":
+		return ec.fieldContext_TestRotationWebhookPayload_delivered(ctx, field)
+	case "statusCode":
+		return ec.fieldContext_TestRotationWebhookPayload_statusCode(ctx, field)
+	case "error":
+		return ec.fieldContext_TestRotationWebhookPayload_error(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_TestRotationWebhookPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TestRotationWebhookPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4531,6 +6583,48 @@ func (ec *executionContext) field_Environment_apiKeys_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_cancelAlertJob_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (alert.JobInput, error) {
+			return ec.unmarshalNCancelAlertJobInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐJobInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_cancelApiKeyNotification_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (alert.CancelInput, error) {
+			return ec.unmarshalNCancelApiKeyNotificationInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐCancelInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_claimRotation_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (keys.ClaimInput, error) {
+			return ec.unmarshalNClaimRotationInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐClaimInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_completeRotation_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4559,12 +6653,40 @@ func (ec *executionContext) field_Mutation_createApiKey_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_createEmailAlertSource_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (alert.CreateEmailSourceInput, error) {
+			return ec.unmarshalNCreateEmailAlertSourceInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐCreateEmailSourceInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createEnvironment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (directory.CreateEnvironmentInput, error) {
 			return ec.unmarshalNCreateEnvironmentInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋdirectoryᚐCreateEnvironmentInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_createOperatorMessageAlertSource_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (alert.CreateMessageSourceInput, error) {
+			return ec.unmarshalNCreateOperatorMessageAlertSourceInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐCreateMessageSourceInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4601,6 +6723,48 @@ func (ec *executionContext) field_Mutation_createUser_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_createWebhookAlertSource_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (alert.CreateWebhookSourceInput, error) {
+			return ec.unmarshalNCreateWebhookAlertSourceInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐCreateWebhookSourceInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteAlertJob_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (alert.JobInput, error) {
+			return ec.unmarshalNDeleteAlertJobInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐJobInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteAlertSource_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (alert.DeleteSourceInput, error) {
+			return ec.unmarshalNDeleteAlertSourceInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐDeleteSourceInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_deleteEnvironment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4621,6 +6785,20 @@ func (ec *executionContext) field_Mutation_removeApiKey_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (keys.RemoveInput, error) {
 			return ec.unmarshalNRemoveApiKeyInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐRemoveInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_replyOperatorMessage_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (alert.ReplyInput, error) {
+			return ec.unmarshalNReplyOperatorMessageInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐReplyInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4699,12 +6877,96 @@ func (ec *executionContext) field_Mutation_rotateViewerKey_args(ctx context.Cont
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_rotateWebhookSecret_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.RotateWebhookSecretInput, error) {
+			return ec.unmarshalNRotateWebhookSecretInput2githubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐRotateWebhookSecretInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_setAlertSourceEnabled_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (alert.SetSourceEnabledInput, error) {
+			return ec.unmarshalNSetAlertSourceEnabledInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐSetSourceEnabledInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_setApiKeyNotification_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (alert.SetInput, error) {
+			return ec.unmarshalNSetApiKeyNotificationInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐSetInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_setRotationSchedule_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (keys.SetScheduleInput, error) {
+			return ec.unmarshalNSetRotationScheduleInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐSetScheduleInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_suspendApiKey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (keys.SuspendInput, error) {
 			return ec.unmarshalNSuspendApiKeyInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐSuspendInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_testRotationWebhook_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.TestRotationWebhookInput, error) {
+			return ec.unmarshalNTestRotationWebhookInput2githubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐTestRotationWebhookInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateAlertSource_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (alert.UpdateSourceInput, error) {
+			return ec.unmarshalNUpdateAlertSourceInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐUpdateSourceInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4903,6 +7165,44 @@ func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_alertSources_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_apiKey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5042,6 +7342,52 @@ func (ec *executionContext) field_Query_nodes_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["ids"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_operatorMessages_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "status",
+		func(ctx context.Context, v any) (*alert.MessageStatus, error) {
+			return ec.unmarshalOOperatorMessageStatus2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐMessageStatus(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["status"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg4
 	return args, nil
 }
 
@@ -5378,6 +7724,515 @@ func (ec *executionContext) _Actor_system(ctx context.Context, field graphql.Col
 }
 func (ec *executionContext) fieldContext_Actor_system(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Actor", field, true, false, "Boolean")
+}
+
+func (ec *executionContext) _AlertJob_id(ctx context.Context, field graphql.CollectedField, obj *db.Job) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertJob_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AlertJob_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AlertJob", field, false, false, "ID")
+}
+
+func (ec *executionContext) _AlertJob_processName(ctx context.Context, field graphql.CollectedField, obj *db.Job) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertJob_processName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AlertJob().ProcessName(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AlertJob_processName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AlertJob", field, true, true, "String")
+}
+
+func (ec *executionContext) _AlertJob_status(ctx context.Context, field graphql.CollectedField, obj *db.Job) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertJob_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Status, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v job.Status) graphql.Marshaler {
+			return ec.marshalNAlertJobStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋjobᚐStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AlertJob_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AlertJob", field, false, false, "AlertJobStatus")
+}
+
+func (ec *executionContext) _AlertJob_apiKey(ctx context.Context, field graphql.CollectedField, obj *db.Job) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertJob_apiKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AlertJob().APIKey(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *keys.View) graphql.Marshaler {
+			return ec.marshalNApiKey2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐView(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AlertJob_apiKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AlertJob",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApiKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AlertJob_alertSource(ctx context.Context, field graphql.CollectedField, obj *db.Job) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertJob_alertSource(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AlertJob().AlertSource(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v alert.Source) graphql.Marshaler {
+			return ec.marshalNAlertSource2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐSource(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AlertJob_alertSource(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AlertJob",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AlertJob_scheduledFor(ctx context.Context, field graphql.CollectedField, obj *db.Job) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertJob_scheduledFor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ScheduledFor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AlertJob_scheduledFor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AlertJob", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _AlertJob_startedAt(ctx context.Context, field graphql.CollectedField, obj *db.Job) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertJob_startedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AlertJob_startedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AlertJob", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _AlertJob_finishedAt(ctx context.Context, field graphql.CollectedField, obj *db.Job) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertJob_finishedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FinishedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AlertJob_finishedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AlertJob", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _AlertJob_attempts(ctx context.Context, field graphql.CollectedField, obj *db.Job) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertJob_attempts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Attempts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AlertJob_attempts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AlertJob", field, false, false, "Int")
+}
+
+func (ec *executionContext) _AlertJob_lastError(ctx context.Context, field graphql.CollectedField, obj *db.Job) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertJob_lastError(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastError, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AlertJob_lastError(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AlertJob", field, false, false, "String")
+}
+
+func (ec *executionContext) _AlertSourceConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.AlertSourceConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertSourceConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Edge[alert.Source]) graphql.Marshaler {
+			return ec.marshalNAlertSourceEdge2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AlertSourceConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AlertSourceConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AlertSourceEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AlertSourceConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.AlertSourceConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertSourceConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []alert.Source) graphql.Marshaler {
+			return ec.marshalNAlertSource2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐSourceᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AlertSourceConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AlertSourceConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AlertSourceConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.AlertSourceConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertSourceConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AlertSourceConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AlertSourceConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AlertSourceConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.AlertSourceConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertSourceConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AlertSourceConnection().TotalCount(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AlertSourceConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AlertSourceConnection", field, true, true, "Int")
+}
+
+func (ec *executionContext) _AlertSourceEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[alert.Source]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertSourceEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AlertSourceEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AlertSourceEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _AlertSourceEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[alert.Source]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertSourceEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v alert.Source) graphql.Marshaler {
+			return ec.marshalNAlertSource2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐSource(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AlertSourceEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AlertSourceEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AlertSourcePayload_alertSource(ctx context.Context, field graphql.CollectedField, obj *model.AlertSourcePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertSourcePayload_alertSource(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AlertSource, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v alert.Source) graphql.Marshaler {
+			return ec.marshalOAlertSource2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐSource(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AlertSourcePayload_alertSource(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AlertSourcePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AlertSourcePayload_webhookSecret(ctx context.Context, field graphql.CollectedField, obj *model.AlertSourcePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertSourcePayload_webhookSecret(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WebhookSecret(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AlertSourcePayload_webhookSecret(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AlertSourcePayload", field, true, false, "String")
+}
+
+func (ec *executionContext) _AlertSourcePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.AlertSourcePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AlertSourcePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []fault.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AlertSourcePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AlertSourcePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _AlreadyRotatedError_code(ctx context.Context, field graphql.CollectedField, obj *keys.AlreadyRotatedError) (ret graphql.Marshaler) {
@@ -6308,6 +9163,102 @@ func (ec *executionContext) fieldContext_ApiKey_generation(_ context.Context, fi
 	return graphql.NewScalarFieldContext("ApiKey", field, false, false, "Int")
 }
 
+func (ec *executionContext) _ApiKey_rotation(ctx context.Context, field graphql.CollectedField, obj *keys.View) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKey_rotation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ApiKey().Rotation(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *keys.Schedule) graphql.Marshaler {
+			return ec.marshalORotationSchedule2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐSchedule(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKey_rotation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ApiKey",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RotationSchedule(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ApiKey_lastRotation(ctx context.Context, field graphql.CollectedField, obj *keys.View) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKey_lastRotation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ApiKey().LastRotation(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *keys.Rotation) graphql.Marshaler {
+			return ec.marshalORotation2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐRotation(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKey_lastRotation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ApiKey",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rotation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ApiKey_notification(ctx context.Context, field graphql.CollectedField, obj *keys.View) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKey_notification(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ApiKey().Notification(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Notification) graphql.Marshaler {
+			return ec.marshalOApiKeyNotification2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐNotification(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKey_notification(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ApiKey",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApiKeyNotification(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ApiKey_auditEvents(ctx context.Context, field graphql.CollectedField, obj *keys.View) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6726,6 +9677,226 @@ func (ec *executionContext) fieldContext_ApiKeyEdge_node(_ context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _ApiKeyNotification_id(ctx context.Context, field graphql.CollectedField, obj *db.Notification) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKeyNotification_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKeyNotification_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ApiKeyNotification", field, false, false, "ID")
+}
+
+func (ec *executionContext) _ApiKeyNotification_apiKey(ctx context.Context, field graphql.CollectedField, obj *db.Notification) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKeyNotification_apiKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ApiKeyNotification().APIKey(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *keys.View) graphql.Marshaler {
+			return ec.marshalNApiKey2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐView(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKeyNotification_apiKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ApiKeyNotification",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApiKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ApiKeyNotification_notifyAt(ctx context.Context, field graphql.CollectedField, obj *db.Notification) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKeyNotification_notifyAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NotifyAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKeyNotification_notifyAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ApiKeyNotification", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _ApiKeyNotification_alertSource(ctx context.Context, field graphql.CollectedField, obj *db.Notification) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKeyNotification_alertSource(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ApiKeyNotification().AlertSource(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v alert.Source) graphql.Marshaler {
+			return ec.marshalNAlertSource2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐSource(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKeyNotification_alertSource(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ApiKeyNotification",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ApiKeyNotification_job(ctx context.Context, field graphql.CollectedField, obj *db.Notification) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKeyNotification_job(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ApiKeyNotification().Job(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Job) graphql.Marshaler {
+			return ec.marshalNAlertJob2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐJob(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKeyNotification_job(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ApiKeyNotification",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AlertJob(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ApiKeyNotification_previousJobs(ctx context.Context, field graphql.CollectedField, obj *db.Notification) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKeyNotification_previousJobs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ApiKeyNotification().PreviousJobs(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*db.Job) graphql.Marshaler {
+			return ec.marshalNAlertJob2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐJobᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKeyNotification_previousJobs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ApiKeyNotification",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AlertJob(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ApiKeyNotification_createdAt(ctx context.Context, field graphql.CollectedField, obj *db.Notification) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKeyNotification_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKeyNotification_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ApiKeyNotification", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _ApiKeyNotification_updatedAt(ctx context.Context, field graphql.CollectedField, obj *db.Notification) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKeyNotification_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpdatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKeyNotification_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ApiKeyNotification", field, false, false, "DateTime")
+}
+
 func (ec *executionContext) _ApiKeyPolicy_maxExpirationPeriod(ctx context.Context, field graphql.CollectedField, obj *directory.Policy) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6815,6 +9986,29 @@ func (ec *executionContext) _ApiKeyPolicy_maxGracePeriod(ctx context.Context, fi
 	)
 }
 func (ec *executionContext) fieldContext_ApiKeyPolicy_maxGracePeriod(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ApiKeyPolicy", field, false, false, "Duration")
+}
+
+func (ec *executionContext) _ApiKeyPolicy_reminderLeadTimes(ctx context.Context, field graphql.CollectedField, obj *directory.Policy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKeyPolicy_reminderLeadTimes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReminderLeadTimes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []lifecycle.Period) graphql.Marshaler {
+			return ec.marshalNDuration2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriodᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKeyPolicy_reminderLeadTimes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ApiKeyPolicy", field, false, false, "Duration")
 }
 
@@ -7529,6 +10723,221 @@ func (ec *executionContext) fieldContext_AuditEventEdge_node(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _CancelAlertJobPayload_alertJob(ctx context.Context, field graphql.CollectedField, obj *model.CancelAlertJobPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelAlertJobPayload_alertJob(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AlertJob, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Job) graphql.Marshaler {
+			return ec.marshalOAlertJob2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐJob(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CancelAlertJobPayload_alertJob(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelAlertJobPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AlertJob(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelAlertJobPayload_apiKey(ctx context.Context, field graphql.CollectedField, obj *model.CancelAlertJobPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelAlertJobPayload_apiKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.APIKey, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *keys.View) graphql.Marshaler {
+			return ec.marshalOApiKey2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐView(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CancelAlertJobPayload_apiKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelAlertJobPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApiKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelAlertJobPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CancelAlertJobPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelAlertJobPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []fault.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CancelAlertJobPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelAlertJobPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelApiKeyNotificationPayload_apiKey(ctx context.Context, field graphql.CollectedField, obj *model.SetAPIKeyNotificationPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelApiKeyNotificationPayload_apiKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.APIKey, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *keys.View) graphql.Marshaler {
+			return ec.marshalOApiKey2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐView(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CancelApiKeyNotificationPayload_apiKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelApiKeyNotificationPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApiKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelApiKeyNotificationPayload_notification(ctx context.Context, field graphql.CollectedField, obj *model.SetAPIKeyNotificationPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelApiKeyNotificationPayload_notification(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Notification, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Notification) graphql.Marshaler {
+			return ec.marshalOApiKeyNotification2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐNotification(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CancelApiKeyNotificationPayload_notification(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelApiKeyNotificationPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApiKeyNotification(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelApiKeyNotificationPayload_warnings(ctx context.Context, field graphql.CollectedField, obj *model.SetAPIKeyNotificationPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelApiKeyNotificationPayload_warnings(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Warnings, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CancelApiKeyNotificationPayload_warnings(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CancelApiKeyNotificationPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _CancelApiKeyNotificationPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SetAPIKeyNotificationPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelApiKeyNotificationPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []fault.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CancelApiKeyNotificationPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelApiKeyNotificationPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CompleteRotationPayload_apiKey(ctx context.Context, field graphql.CollectedField, obj *model.CompleteRotationPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7648,6 +11057,29 @@ func (ec *executionContext) fieldContext_CreateApiKeyPayload_secret(_ context.Co
 	return graphql.NewScalarFieldContext("CreateApiKeyPayload", field, true, false, "String")
 }
 
+func (ec *executionContext) _CreateApiKeyPayload_webhookSecret(ctx context.Context, field graphql.CollectedField, obj *model.CreateAPIKeyPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateApiKeyPayload_webhookSecret(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WebhookSecret(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateApiKeyPayload_webhookSecret(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CreateApiKeyPayload", field, true, false, "String")
+}
+
 func (ec *executionContext) _CreateApiKeyPayload_replayed(ctx context.Context, field graphql.CollectedField, obj *model.CreateAPIKeyPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7716,6 +11148,148 @@ func (ec *executionContext) _CreateApiKeyPayload_userErrors(ctx context.Context,
 func (ec *executionContext) fieldContext_CreateApiKeyPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "CreateApiKeyPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteAlertJobPayload_deletedAlertJobId(ctx context.Context, field graphql.CollectedField, obj *model.DeleteAlertJobPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteAlertJobPayload_deletedAlertJobId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeletedAlertJobID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteAlertJobPayload_deletedAlertJobId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteAlertJobPayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _DeleteAlertJobPayload_apiKey(ctx context.Context, field graphql.CollectedField, obj *model.DeleteAlertJobPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteAlertJobPayload_apiKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.APIKey, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *keys.View) graphql.Marshaler {
+			return ec.marshalOApiKey2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐView(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteAlertJobPayload_apiKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteAlertJobPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApiKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteAlertJobPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeleteAlertJobPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteAlertJobPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []fault.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteAlertJobPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteAlertJobPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteAlertSourcePayload_deletedAlertSourceId(ctx context.Context, field graphql.CollectedField, obj *model.DeleteAlertSourcePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteAlertSourcePayload_deletedAlertSourceId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeletedAlertSourceID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteAlertSourcePayload_deletedAlertSourceId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteAlertSourcePayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _DeleteAlertSourcePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeleteAlertSourcePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteAlertSourcePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []fault.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteAlertSourcePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteAlertSourcePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -7880,6 +11454,221 @@ func (ec *executionContext) fieldContext_DescriptionTakenError_existingKey(_ con
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _EmailAlertSource_id(ctx context.Context, field graphql.CollectedField, obj *alert.EmailSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailAlertSource_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailAlertSource_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailAlertSource", field, false, false, "ID")
+}
+
+func (ec *executionContext) _EmailAlertSource_name(ctx context.Context, field graphql.CollectedField, obj *alert.EmailSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailAlertSource_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailAlertSource_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailAlertSource", field, false, false, "String")
+}
+
+func (ec *executionContext) _EmailAlertSource_enabled(ctx context.Context, field graphql.CollectedField, obj *alert.EmailSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailAlertSource_enabled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Enabled, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailAlertSource_enabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailAlertSource", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _EmailAlertSource_createdAt(ctx context.Context, field graphql.CollectedField, obj *alert.EmailSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailAlertSource_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailAlertSource_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailAlertSource", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _EmailAlertSource_recipients(ctx context.Context, field graphql.CollectedField, obj *alert.EmailSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailAlertSource_recipients(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Recipients, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:read")
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal []string
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailAlertSource_recipients(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailAlertSource", field, false, false, "String")
+}
+
+func (ec *executionContext) _EmailAlertSource_subjectTemplate(ctx context.Context, field graphql.CollectedField, obj *alert.EmailSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailAlertSource_subjectTemplate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SubjectTemplate, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:read")
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal string
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailAlertSource_subjectTemplate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailAlertSource", field, false, false, "String")
+}
+
+func (ec *executionContext) _EmailAlertSource_bodyTemplate(ctx context.Context, field graphql.CollectedField, obj *alert.EmailSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailAlertSource_bodyTemplate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BodyTemplate, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:read")
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal string
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailAlertSource_bodyTemplate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailAlertSource", field, false, false, "String")
 }
 
 func (ec *executionContext) _Environment_id(ctx context.Context, field graphql.CollectedField, obj *db.Environment) (ret graphql.Marshaler) {
@@ -9066,6 +12855,63 @@ func (ec *executionContext) fieldContext_Mutation_revokeViewerKey(ctx context.Co
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_claimRotation(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_claimRotation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ClaimRotation(ctx, fc.Args["input"].(keys.ClaimInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				if ec.Directives.Authenticated == nil {
+					var zeroVal *model.RotateAPIKeyPayload
+					return zeroVal, errors.New("directive authenticated is not implemented")
+				}
+				return ec.Directives.Authenticated(ctx, nil, directive0)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RotateAPIKeyPayload) graphql.Marshaler {
+			return ec.marshalORotateApiKeyPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐRotateAPIKeyPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_claimRotation(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RotateApiKeyPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_claimRotation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_completeRotation(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9122,6 +12968,869 @@ func (ec *executionContext) fieldContext_Mutation_completeRotation(ctx context.C
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_completeRotation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_setRotationSchedule(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setRotationSchedule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetRotationSchedule(ctx, fc.Args["input"].(keys.SetScheduleInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:write")
+				if err != nil {
+					var zeroVal *model.SetRotationSchedulePayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.SetRotationSchedulePayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SetRotationSchedulePayload) graphql.Marshaler {
+			return ec.marshalOSetRotationSchedulePayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐSetRotationSchedulePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setRotationSchedule(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SetRotationSchedulePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setRotationSchedule_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_testRotationWebhook(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_testRotationWebhook(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().TestRotationWebhook(ctx, fc.Args["input"].(model.TestRotationWebhookInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:write")
+				if err != nil {
+					var zeroVal *model.TestRotationWebhookPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.TestRotationWebhookPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.TestRotationWebhookPayload) graphql.Marshaler {
+			return ec.marshalOTestRotationWebhookPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐTestRotationWebhookPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_testRotationWebhook(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestRotationWebhookPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_testRotationWebhook_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_rotateWebhookSecret(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_rotateWebhookSecret(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RotateWebhookSecret(ctx, fc.Args["input"].(model.RotateWebhookSecretInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:write")
+				if err != nil {
+					var zeroVal *model.RotateWebhookSecretPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.RotateWebhookSecretPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RotateWebhookSecretPayload) graphql.Marshaler {
+			return ec.marshalORotateWebhookSecretPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐRotateWebhookSecretPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_rotateWebhookSecret(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RotateWebhookSecretPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_rotateWebhookSecret_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_setApiKeyNotification(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setApiKeyNotification(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetAPIKeyNotification(ctx, fc.Args["input"].(alert.SetInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:write")
+				if err != nil {
+					var zeroVal *model.SetAPIKeyNotificationPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.SetAPIKeyNotificationPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SetAPIKeyNotificationPayload) graphql.Marshaler {
+			return ec.marshalOSetApiKeyNotificationPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐSetAPIKeyNotificationPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setApiKeyNotification(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SetApiKeyNotificationPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setApiKeyNotification_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_cancelApiKeyNotification(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_cancelApiKeyNotification(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CancelAPIKeyNotification(ctx, fc.Args["input"].(alert.CancelInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:write")
+				if err != nil {
+					var zeroVal *model.SetAPIKeyNotificationPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.SetAPIKeyNotificationPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SetAPIKeyNotificationPayload) graphql.Marshaler {
+			return ec.marshalOCancelApiKeyNotificationPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐSetAPIKeyNotificationPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_cancelApiKeyNotification(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CancelApiKeyNotificationPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_cancelApiKeyNotification_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_cancelAlertJob(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_cancelAlertJob(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CancelAlertJob(ctx, fc.Args["input"].(alert.JobInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:write")
+				if err != nil {
+					var zeroVal *model.CancelAlertJobPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.CancelAlertJobPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CancelAlertJobPayload) graphql.Marshaler {
+			return ec.marshalOCancelAlertJobPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐCancelAlertJobPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_cancelAlertJob(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CancelAlertJobPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_cancelAlertJob_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteAlertJob(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteAlertJob(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteAlertJob(ctx, fc.Args["input"].(alert.JobInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:write")
+				if err != nil {
+					var zeroVal *model.DeleteAlertJobPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.DeleteAlertJobPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteAlertJobPayload) graphql.Marshaler {
+			return ec.marshalODeleteAlertJobPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐDeleteAlertJobPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteAlertJob(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteAlertJobPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteAlertJob_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createOperatorMessageAlertSource(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createOperatorMessageAlertSource(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateOperatorMessageAlertSource(ctx, fc.Args["input"].(alert.CreateMessageSourceInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:alerts:write")
+				if err != nil {
+					var zeroVal *model.AlertSourcePayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.AlertSourcePayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AlertSourcePayload) graphql.Marshaler {
+			return ec.marshalOAlertSourcePayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐAlertSourcePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createOperatorMessageAlertSource(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AlertSourcePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createOperatorMessageAlertSource_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createEmailAlertSource(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createEmailAlertSource(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateEmailAlertSource(ctx, fc.Args["input"].(alert.CreateEmailSourceInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:alerts:write")
+				if err != nil {
+					var zeroVal *model.AlertSourcePayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.AlertSourcePayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AlertSourcePayload) graphql.Marshaler {
+			return ec.marshalOAlertSourcePayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐAlertSourcePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createEmailAlertSource(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AlertSourcePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createEmailAlertSource_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createWebhookAlertSource(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createWebhookAlertSource(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateWebhookAlertSource(ctx, fc.Args["input"].(alert.CreateWebhookSourceInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:alerts:write")
+				if err != nil {
+					var zeroVal *model.AlertSourcePayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.AlertSourcePayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AlertSourcePayload) graphql.Marshaler {
+			return ec.marshalOAlertSourcePayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐAlertSourcePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createWebhookAlertSource(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AlertSourcePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createWebhookAlertSource_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateAlertSource(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateAlertSource(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateAlertSource(ctx, fc.Args["input"].(alert.UpdateSourceInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:alerts:write")
+				if err != nil {
+					var zeroVal *model.AlertSourcePayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.AlertSourcePayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AlertSourcePayload) graphql.Marshaler {
+			return ec.marshalOAlertSourcePayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐAlertSourcePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateAlertSource(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AlertSourcePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateAlertSource_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_setAlertSourceEnabled(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setAlertSourceEnabled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetAlertSourceEnabled(ctx, fc.Args["input"].(alert.SetSourceEnabledInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:alerts:write")
+				if err != nil {
+					var zeroVal *model.AlertSourcePayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.AlertSourcePayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AlertSourcePayload) graphql.Marshaler {
+			return ec.marshalOAlertSourcePayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐAlertSourcePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setAlertSourceEnabled(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AlertSourcePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setAlertSourceEnabled_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteAlertSource(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteAlertSource(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteAlertSource(ctx, fc.Args["input"].(alert.DeleteSourceInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:alerts:write")
+				if err != nil {
+					var zeroVal *model.DeleteAlertSourcePayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.DeleteAlertSourcePayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteAlertSourcePayload) graphql.Marshaler {
+			return ec.marshalODeleteAlertSourcePayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐDeleteAlertSourcePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteAlertSource(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteAlertSourcePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteAlertSource_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_replyOperatorMessage(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_replyOperatorMessage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReplyOperatorMessage(ctx, fc.Args["input"].(alert.ReplyInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				if ec.Directives.Authenticated == nil {
+					var zeroVal *model.ReplyOperatorMessagePayload
+					return zeroVal, errors.New("directive authenticated is not implemented")
+				}
+				return ec.Directives.Authenticated(ctx, nil, directive0)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ReplyOperatorMessagePayload) graphql.Marshaler {
+			return ec.marshalOReplyOperatorMessagePayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐReplyOperatorMessagePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_replyOperatorMessage(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReplyOperatorMessagePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_replyOperatorMessage_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -9677,6 +14386,611 @@ func (ec *executionContext) fieldContext_Mutation_updateApiKeyPolicy(ctx context
 	if fc.Args, err = ec.field_Mutation_updateApiKeyPolicy_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OperatorMessage_id(ctx context.Context, field graphql.CollectedField, obj *db.OperatorMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessage_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessage_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OperatorMessage", field, false, false, "ID")
+}
+
+func (ec *executionContext) _OperatorMessage_text(ctx context.Context, field graphql.CollectedField, obj *db.OperatorMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessage_text(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Text, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessage_text(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OperatorMessage", field, false, false, "String")
+}
+
+func (ec *executionContext) _OperatorMessage_apiKey(ctx context.Context, field graphql.CollectedField, obj *db.OperatorMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessage_apiKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.OperatorMessage().APIKey(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *keys.View) graphql.Marshaler {
+			return ec.marshalOApiKey2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐView(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessage_apiKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OperatorMessage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApiKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OperatorMessage_job(ctx context.Context, field graphql.CollectedField, obj *db.OperatorMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessage_job(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.OperatorMessage().Job(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Job) graphql.Marshaler {
+			return ec.marshalOAlertJob2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐJob(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessage_job(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OperatorMessage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AlertJob(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OperatorMessage_status(ctx context.Context, field graphql.CollectedField, obj *db.OperatorMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessage_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.OperatorMessage().Status(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v alert.MessageStatus) graphql.Marshaler {
+			return ec.marshalNOperatorMessageStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐMessageStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessage_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OperatorMessage", field, true, true, "OperatorMessageStatus")
+}
+
+func (ec *executionContext) _OperatorMessage_replies(ctx context.Context, field graphql.CollectedField, obj *db.OperatorMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessage_replies(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Replies, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessage_replies(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OperatorMessage", field, false, false, "String")
+}
+
+func (ec *executionContext) _OperatorMessage_reply(ctx context.Context, field graphql.CollectedField, obj *db.OperatorMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessage_reply(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reply, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessage_reply(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OperatorMessage", field, false, false, "String")
+}
+
+func (ec *executionContext) _OperatorMessage_repliedBy(ctx context.Context, field graphql.CollectedField, obj *db.OperatorMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessage_repliedBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.OperatorMessage().RepliedBy(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.User) graphql.Marshaler {
+			return ec.marshalOUser2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐUser(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessage_repliedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OperatorMessage",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OperatorMessage_repliedAt(ctx context.Context, field graphql.CollectedField, obj *db.OperatorMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessage_repliedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RepliedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessage_repliedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OperatorMessage", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _OperatorMessage_createdAt(ctx context.Context, field graphql.CollectedField, obj *db.OperatorMessage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessage_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessage_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OperatorMessage", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _OperatorMessageAlertSource_id(ctx context.Context, field graphql.CollectedField, obj *alert.MessageSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessageAlertSource_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessageAlertSource_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OperatorMessageAlertSource", field, false, false, "ID")
+}
+
+func (ec *executionContext) _OperatorMessageAlertSource_name(ctx context.Context, field graphql.CollectedField, obj *alert.MessageSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessageAlertSource_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessageAlertSource_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OperatorMessageAlertSource", field, false, false, "String")
+}
+
+func (ec *executionContext) _OperatorMessageAlertSource_enabled(ctx context.Context, field graphql.CollectedField, obj *alert.MessageSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessageAlertSource_enabled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Enabled, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessageAlertSource_enabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OperatorMessageAlertSource", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _OperatorMessageAlertSource_createdAt(ctx context.Context, field graphql.CollectedField, obj *alert.MessageSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessageAlertSource_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessageAlertSource_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OperatorMessageAlertSource", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _OperatorMessageAlertSource_messageTemplate(ctx context.Context, field graphql.CollectedField, obj *alert.MessageSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessageAlertSource_messageTemplate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MessageTemplate, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:read")
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal string
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessageAlertSource_messageTemplate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OperatorMessageAlertSource", field, false, false, "String")
+}
+
+func (ec *executionContext) _OperatorMessageAlertSource_replies(ctx context.Context, field graphql.CollectedField, obj *alert.MessageSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessageAlertSource_replies(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Replies, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:read")
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal []string
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessageAlertSource_replies(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OperatorMessageAlertSource", field, false, false, "String")
+}
+
+func (ec *executionContext) _OperatorMessageConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.OperatorMessageConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessageConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Edge[*db.OperatorMessage]) graphql.Marshaler {
+			return ec.marshalNOperatorMessageEdge2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessageConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OperatorMessageConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OperatorMessageEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OperatorMessageConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.OperatorMessageConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessageConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*db.OperatorMessage) graphql.Marshaler {
+			return ec.marshalNOperatorMessage2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐOperatorMessageᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessageConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OperatorMessageConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OperatorMessage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OperatorMessageConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.OperatorMessageConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessageConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessageConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OperatorMessageConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OperatorMessageConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.OperatorMessageConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessageConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.OperatorMessageConnection().TotalCount(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessageConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OperatorMessageConnection", field, true, true, "Int")
+}
+
+func (ec *executionContext) _OperatorMessageEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[*db.OperatorMessage]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessageEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessageEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OperatorMessageEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _OperatorMessageEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[*db.OperatorMessage]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OperatorMessageEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.OperatorMessage) graphql.Marshaler {
+			return ec.marshalNOperatorMessage2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐOperatorMessage(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OperatorMessageEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OperatorMessageEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OperatorMessage(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -11232,6 +16546,130 @@ func (ec *executionContext) fieldContext_Query_projects(ctx context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_alertSources(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_alertSources(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().AlertSources(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:read")
+				if err != nil {
+					var zeroVal *model.AlertSourceConnection
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.AlertSourceConnection
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AlertSourceConnection) graphql.Marshaler {
+			return ec.marshalOAlertSourceConnection2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐAlertSourceConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_alertSources(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AlertSourceConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_alertSources_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_operatorMessages(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_operatorMessages(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().OperatorMessages(ctx, fc.Args["status"].(*alert.MessageStatus), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:read")
+				if err != nil {
+					var zeroVal *model.OperatorMessageConnection
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.OperatorMessageConnection
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.OperatorMessageConnection) graphql.Marshaler {
+			return ec.marshalOOperatorMessageConnection2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐOperatorMessageConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_operatorMessages(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OperatorMessageConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_operatorMessages_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_auditEvents(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11447,6 +16885,70 @@ func (ec *executionContext) _RemoveApiKeyPayload_userErrors(ctx context.Context,
 func (ec *executionContext) fieldContext_RemoveApiKeyPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RemoveApiKeyPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReplyOperatorMessagePayload_operatorMessage(ctx context.Context, field graphql.CollectedField, obj *model.ReplyOperatorMessagePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplyOperatorMessagePayload_operatorMessage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OperatorMessage, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.OperatorMessage) graphql.Marshaler {
+			return ec.marshalOOperatorMessage2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐOperatorMessage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReplyOperatorMessagePayload_operatorMessage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReplyOperatorMessagePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OperatorMessage(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReplyOperatorMessagePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ReplyOperatorMessagePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplyOperatorMessagePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []fault.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReplyOperatorMessagePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReplyOperatorMessagePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -11851,6 +17353,447 @@ func (ec *executionContext) fieldContext_RotateApiKeyPayload_userErrors(_ contex
 	return fc, nil
 }
 
+func (ec *executionContext) _RotateWebhookSecretPayload_webhookSecret(ctx context.Context, field graphql.CollectedField, obj *model.RotateWebhookSecretPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RotateWebhookSecretPayload_webhookSecret(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WebhookSecret, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RotateWebhookSecretPayload_webhookSecret(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RotateWebhookSecretPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _RotateWebhookSecretPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RotateWebhookSecretPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RotateWebhookSecretPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []fault.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RotateWebhookSecretPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RotateWebhookSecretPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Rotation_id(ctx context.Context, field graphql.CollectedField, obj *keys.Rotation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rotation_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rotation_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rotation", field, false, false, "ID")
+}
+
+func (ec *executionContext) _Rotation_oldKey(ctx context.Context, field graphql.CollectedField, obj *keys.Rotation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rotation_oldKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Rotation().OldKey(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *keys.View) graphql.Marshaler {
+			return ec.marshalNApiKey2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐView(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rotation_oldKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Rotation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApiKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Rotation_newKey(ctx context.Context, field graphql.CollectedField, obj *keys.Rotation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rotation_newKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Rotation().NewKey(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *keys.View) graphql.Marshaler {
+			return ec.marshalOApiKey2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐView(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rotation_newKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Rotation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApiKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Rotation_automatic(ctx context.Context, field graphql.CollectedField, obj *keys.Rotation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rotation_automatic(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Automatic, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rotation_automatic(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rotation", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _Rotation_status(ctx context.Context, field graphql.CollectedField, obj *keys.Rotation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rotation_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Status(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v lifecycle.RotationStatus) graphql.Marshaler {
+			return ec.marshalNRotationStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRotationStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rotation_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rotation", field, true, false, "RotationStatus")
+}
+
+func (ec *executionContext) _Rotation_attempts(ctx context.Context, field graphql.CollectedField, obj *keys.Rotation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rotation_attempts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Attempts(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rotation_attempts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rotation", field, true, false, "Int")
+}
+
+func (ec *executionContext) _Rotation_nextAttemptAt(ctx context.Context, field graphql.CollectedField, obj *keys.Rotation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rotation_nextAttemptAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NextAttemptAt(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rotation_nextAttemptAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rotation", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _Rotation_lastError(ctx context.Context, field graphql.CollectedField, obj *keys.Rotation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rotation_lastError(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastError(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rotation_lastError(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rotation", field, true, false, "String")
+}
+
+func (ec *executionContext) _Rotation_createdAt(ctx context.Context, field graphql.CollectedField, obj *keys.Rotation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rotation_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rotation_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rotation", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _Rotation_completedAt(ctx context.Context, field graphql.CollectedField, obj *keys.Rotation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rotation_completedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CompletedAt(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rotation_completedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rotation", field, true, false, "DateTime")
+}
+
+func (ec *executionContext) _RotationSchedule_intervalDays(ctx context.Context, field graphql.CollectedField, obj *keys.Schedule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RotationSchedule_intervalDays(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.IntervalDays, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RotationSchedule_intervalDays(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RotationSchedule", field, false, false, "Int")
+}
+
+func (ec *executionContext) _RotationSchedule_nextRotationAt(ctx context.Context, field graphql.CollectedField, obj *keys.Schedule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RotationSchedule_nextRotationAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NextRotationAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RotationSchedule_nextRotationAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RotationSchedule", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _RotationSchedule_gracePeriod(ctx context.Context, field graphql.CollectedField, obj *keys.Schedule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RotationSchedule_gracePeriod(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GracePeriod, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v lifecycle.Period) graphql.Marshaler {
+			return ec.marshalNDuration2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RotationSchedule_gracePeriod(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RotationSchedule", field, false, false, "Duration")
+}
+
+func (ec *executionContext) _RotationSchedule_delivery(ctx context.Context, field graphql.CollectedField, obj *keys.Schedule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RotationSchedule_delivery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Delivery, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v lifecycle.RotationDelivery) graphql.Marshaler {
+			return ec.marshalNRotationDelivery2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRotationDelivery(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RotationSchedule_delivery(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RotationSchedule", field, false, false, "RotationDelivery")
+}
+
+func (ec *executionContext) _RotationSchedule_webhookUrl(ctx context.Context, field graphql.CollectedField, obj *keys.Schedule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RotationSchedule_webhookUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WebhookURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RotationSchedule_webhookUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RotationSchedule", field, false, false, "String")
+}
+
+func (ec *executionContext) _RotationSchedule_stalledSince(ctx context.Context, field graphql.CollectedField, obj *keys.Schedule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RotationSchedule_stalledSince(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StalledSince, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RotationSchedule_stalledSince(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RotationSchedule", field, false, false, "DateTime")
+}
+
 func (ec *executionContext) _ScopeDefinition_name(ctx context.Context, field graphql.CollectedField, obj *catalogue.Definition) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12081,6 +18024,212 @@ func (ec *executionContext) fieldContext_ServerInfo_keyPattern(_ context.Context
 	return graphql.NewScalarFieldContext("ServerInfo", field, false, false, "String")
 }
 
+func (ec *executionContext) _SetApiKeyNotificationPayload_apiKey(ctx context.Context, field graphql.CollectedField, obj *model.SetAPIKeyNotificationPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetApiKeyNotificationPayload_apiKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.APIKey, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *keys.View) graphql.Marshaler {
+			return ec.marshalOApiKey2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐView(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetApiKeyNotificationPayload_apiKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetApiKeyNotificationPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApiKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetApiKeyNotificationPayload_notification(ctx context.Context, field graphql.CollectedField, obj *model.SetAPIKeyNotificationPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetApiKeyNotificationPayload_notification(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Notification, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Notification) graphql.Marshaler {
+			return ec.marshalOApiKeyNotification2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐNotification(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetApiKeyNotificationPayload_notification(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetApiKeyNotificationPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApiKeyNotification(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetApiKeyNotificationPayload_warnings(ctx context.Context, field graphql.CollectedField, obj *model.SetAPIKeyNotificationPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetApiKeyNotificationPayload_warnings(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Warnings, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetApiKeyNotificationPayload_warnings(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SetApiKeyNotificationPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _SetApiKeyNotificationPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SetAPIKeyNotificationPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetApiKeyNotificationPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []fault.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetApiKeyNotificationPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetApiKeyNotificationPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetRotationSchedulePayload_apiKey(ctx context.Context, field graphql.CollectedField, obj *model.SetRotationSchedulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetRotationSchedulePayload_apiKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.APIKey, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *keys.View) graphql.Marshaler {
+			return ec.marshalOApiKey2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐView(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetRotationSchedulePayload_apiKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetRotationSchedulePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApiKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetRotationSchedulePayload_webhookSecret(ctx context.Context, field graphql.CollectedField, obj *model.SetRotationSchedulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetRotationSchedulePayload_webhookSecret(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WebhookSecret(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetRotationSchedulePayload_webhookSecret(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SetRotationSchedulePayload", field, true, false, "String")
+}
+
+func (ec *executionContext) _SetRotationSchedulePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SetRotationSchedulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetRotationSchedulePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []fault.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetRotationSchedulePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetRotationSchedulePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _SuspendApiKeyPayload_apiKey(ctx context.Context, field graphql.CollectedField, obj *model.SuspendAPIKeyPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12135,6 +18284,107 @@ func (ec *executionContext) _SuspendApiKeyPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_SuspendApiKeyPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "SuspendApiKeyPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestRotationWebhookPayload_delivered(ctx context.Context, field graphql.CollectedField, obj *model.TestRotationWebhookPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRotationWebhookPayload_delivered(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Delivered, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TestRotationWebhookPayload_delivered(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRotationWebhookPayload", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _TestRotationWebhookPayload_statusCode(ctx context.Context, field graphql.CollectedField, obj *model.TestRotationWebhookPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRotationWebhookPayload_statusCode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StatusCode, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TestRotationWebhookPayload_statusCode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRotationWebhookPayload", field, false, false, "Int")
+}
+
+func (ec *executionContext) _TestRotationWebhookPayload_error(ctx context.Context, field graphql.CollectedField, obj *model.TestRotationWebhookPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRotationWebhookPayload_error(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Error, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TestRotationWebhookPayload_error(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRotationWebhookPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _TestRotationWebhookPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.TestRotationWebhookPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRotationWebhookPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []fault.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRotationWebhookPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestRotationWebhookPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -13028,6 +19278,139 @@ func (ec *executionContext) fieldContext_VerifyApiKeyPayload_userErrors(_ contex
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _WebhookAlertSource_id(ctx context.Context, field graphql.CollectedField, obj *alert.WebhookSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookAlertSource_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookAlertSource_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookAlertSource", field, false, false, "ID")
+}
+
+func (ec *executionContext) _WebhookAlertSource_name(ctx context.Context, field graphql.CollectedField, obj *alert.WebhookSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookAlertSource_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookAlertSource_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookAlertSource", field, false, false, "String")
+}
+
+func (ec *executionContext) _WebhookAlertSource_enabled(ctx context.Context, field graphql.CollectedField, obj *alert.WebhookSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookAlertSource_enabled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Enabled, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookAlertSource_enabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookAlertSource", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _WebhookAlertSource_createdAt(ctx context.Context, field graphql.CollectedField, obj *alert.WebhookSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookAlertSource_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookAlertSource_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookAlertSource", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _WebhookAlertSource_url(ctx context.Context, field graphql.CollectedField, obj *alert.WebhookSource) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookAlertSource_url(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URL, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:read")
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal string
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookAlertSource_url(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookAlertSource", field, false, false, "String")
 }
 
 func (ec *executionContext) ___Directive_name(ctx context.Context, field graphql.CollectedField, obj *introspection.Directive) (ret graphql.Marshaler) {
@@ -14303,6 +20686,132 @@ func UnmarshalAuditEventFilter(ctx context.Context, raw any) (audit.Filter, erro
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputCancelAlertJobInput(ctx context.Context, obj any) (alert.JobInput, error) {
+	var it alert.JobInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCancelAlertJobInput unmarshals raw into the CancelAlertJobInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCancelAlertJobInput(ctx context.Context, raw any) (alert.JobInput, error) {
+	var out alert.JobInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CancelAlertJobInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCancelApiKeyNotificationInput(ctx context.Context, obj any) (alert.CancelInput, error) {
+	var it alert.CancelInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"apiKeyId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "apiKeyId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("apiKeyId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.APIKeyID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCancelApiKeyNotificationInput unmarshals raw into the CancelApiKeyNotificationInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCancelApiKeyNotificationInput(ctx context.Context, raw any) (alert.CancelInput, error) {
+	var out alert.CancelInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CancelApiKeyNotificationInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputClaimRotationInput(ctx context.Context, obj any) (keys.ClaimInput, error) {
+	var it keys.ClaimInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"claimToken"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "claimToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("claimToken"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClaimToken = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalClaimRotationInput unmarshals raw into the ClaimRotationInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalClaimRotationInput(ctx context.Context, raw any) (keys.ClaimInput, error) {
+	var out keys.ClaimInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ClaimRotationInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputCompleteRotationInput(ctx context.Context, obj any) (keys.CompleteInput, error) {
 	var it keys.CompleteInput
 	if obj == nil {
@@ -14356,7 +20865,7 @@ func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "projectId", "environmentId", "ownerId", "name", "description", "scopes", "expiresAt", "expiresIn", "allowedIps"}
+	fieldsInOrder := [...]string{"idempotencyKey", "projectId", "environmentId", "ownerId", "name", "description", "scopes", "expiresAt", "expiresIn", "allowedIps", "rotation", "notification"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -14433,6 +20942,20 @@ func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context,
 				return it, err
 			}
 			it.AllowedIPs = data
+		case "rotation":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rotation"))
+			data, err := ec.unmarshalORotationScheduleInput2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐScheduleInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rotation = data
+		case "notification":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notification"))
+			data, err := ec.unmarshalONotificationInput2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐNotificationInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Notification = data
 		}
 	}
 	return it, nil
@@ -14447,6 +20970,69 @@ func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context,
 func UnmarshalCreateApiKeyInput(ctx context.Context, raw any) (keys.CreateInput, error) {
 	var out keys.CreateInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateApiKeyInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateEmailAlertSourceInput(ctx context.Context, obj any) (alert.CreateEmailSourceInput, error) {
+	var it alert.CreateEmailSourceInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "recipients", "subjectTemplate", "bodyTemplate"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "recipients":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("recipients"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Recipients = data
+		case "subjectTemplate":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("subjectTemplate"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SubjectTemplate = data
+		case "bodyTemplate":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("bodyTemplate"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.BodyTemplate = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateEmailAlertSourceInput unmarshals raw into the CreateEmailAlertSourceInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateEmailAlertSourceInput(ctx context.Context, raw any) (alert.CreateEmailSourceInput, error) {
+	var out alert.CreateEmailSourceInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateEmailAlertSourceInput", raw, &out)
 	return out, err
 }
 
@@ -14496,6 +21082,66 @@ func (ec *executionContext) unmarshalInputCreateEnvironmentInput(ctx context.Con
 func UnmarshalCreateEnvironmentInput(ctx context.Context, raw any) (directory.CreateEnvironmentInput, error) {
 	var out directory.CreateEnvironmentInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateEnvironmentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateOperatorMessageAlertSourceInput(ctx context.Context, obj any) (alert.CreateMessageSourceInput, error) {
+	var it alert.CreateMessageSourceInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["replies"]; !present {
+		asMap["replies"] = []any{"Acknowledge"}
+	}
+
+	fieldsInOrder := [...]string{"name", "messageTemplate", "replies"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "messageTemplate":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("messageTemplate"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MessageTemplate = data
+		case "replies":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("replies"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Replies = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateOperatorMessageAlertSourceInput unmarshals raw into the CreateOperatorMessageAlertSourceInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateOperatorMessageAlertSourceInput(ctx context.Context, raw any) (alert.CreateMessageSourceInput, error) {
+	var out alert.CreateMessageSourceInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateOperatorMessageAlertSourceInput", raw, &out)
 	return out, err
 }
 
@@ -14652,6 +21298,55 @@ func UnmarshalCreateUserInput(ctx context.Context, raw any) (directory.CreateUse
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputCreateWebhookAlertSourceInput(ctx context.Context, obj any) (alert.CreateWebhookSourceInput, error) {
+	var it alert.CreateWebhookSourceInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "url"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "url":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("url"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.URL = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateWebhookAlertSourceInput unmarshals raw into the CreateWebhookAlertSourceInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateWebhookAlertSourceInput(ctx context.Context, raw any) (alert.CreateWebhookSourceInput, error) {
+	var out alert.CreateWebhookSourceInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateWebhookAlertSourceInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputDateTimeRange(ctx context.Context, obj any) (audit.Range, error) {
 	var it audit.Range
 	if obj == nil {
@@ -14708,6 +21403,90 @@ func UnmarshalDateTimeRange(ctx context.Context, raw any) (audit.Range, error) {
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputDeleteAlertJobInput(ctx context.Context, obj any) (alert.JobInput, error) {
+	var it alert.JobInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeleteAlertJobInput unmarshals raw into the DeleteAlertJobInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeleteAlertJobInput(ctx context.Context, raw any) (alert.JobInput, error) {
+	var out alert.JobInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteAlertJobInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDeleteAlertSourceInput(ctx context.Context, obj any) (alert.DeleteSourceInput, error) {
+	var it alert.DeleteSourceInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeleteAlertSourceInput unmarshals raw into the DeleteAlertSourceInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeleteAlertSourceInput(ctx context.Context, raw any) (alert.DeleteSourceInput, error) {
+	var out alert.DeleteSourceInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteAlertSourceInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputDeleteEnvironmentInput(ctx context.Context, obj any) (directory.DeleteEnvironmentInput, error) {
 	var it directory.DeleteEnvironmentInput
 	if obj == nil {
@@ -14750,6 +21529,55 @@ func UnmarshalDeleteEnvironmentInput(ctx context.Context, raw any) (directory.De
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputNotificationInput(ctx context.Context, obj any) (keys.NotificationInput, error) {
+	var it keys.NotificationInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"notifyAt", "alertSourceId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "notifyAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notifyAt"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NotifyAt = data
+		case "alertSourceId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("alertSourceId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AlertSourceID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalNotificationInput unmarshals raw into the NotificationInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalNotificationInput(ctx context.Context, raw any) (keys.NotificationInput, error) {
+	var out keys.NotificationInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "NotificationInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputRemoveApiKeyInput(ctx context.Context, obj any) (keys.RemoveInput, error) {
 	var it keys.RemoveInput
 	if obj == nil {
@@ -14789,6 +21617,55 @@ func (ec *executionContext) unmarshalInputRemoveApiKeyInput(ctx context.Context,
 func UnmarshalRemoveApiKeyInput(ctx context.Context, raw any) (keys.RemoveInput, error) {
 	var out keys.RemoveInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "RemoveApiKeyInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputReplyOperatorMessageInput(ctx context.Context, obj any) (alert.ReplyInput, error) {
+	var it alert.ReplyInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "reply"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "reply":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reply"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reply = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalReplyOperatorMessageInput unmarshals raw into the ReplyOperatorMessageInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalReplyOperatorMessageInput(ctx context.Context, raw any) (alert.ReplyInput, error) {
+	var out alert.ReplyInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ReplyOperatorMessageInput", raw, &out)
 	return out, err
 }
 
@@ -15073,6 +21950,115 @@ func UnmarshalRotateViewerKeyInput(ctx context.Context, raw any) (keys.RotateVie
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputRotateWebhookSecretInput(ctx context.Context, obj any) (model.RotateWebhookSecretInput, error) {
+	var it model.RotateWebhookSecretInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRotateWebhookSecretInput unmarshals raw into the RotateWebhookSecretInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRotateWebhookSecretInput(ctx context.Context, raw any) (model.RotateWebhookSecretInput, error) {
+	var out model.RotateWebhookSecretInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RotateWebhookSecretInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputRotationScheduleInput(ctx context.Context, obj any) (keys.ScheduleInput, error) {
+	var it keys.ScheduleInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["delivery"]; !present {
+		asMap["delivery"] = "CLAIM"
+	}
+
+	fieldsInOrder := [...]string{"intervalDays", "gracePeriod", "delivery", "webhookUrl"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "intervalDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("intervalDays"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IntervalDays = data
+		case "gracePeriod":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("gracePeriod"))
+			data, err := ec.unmarshalODuration2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.GracePeriod = data
+		case "delivery":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("delivery"))
+			data, err := ec.unmarshalORotationDelivery2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRotationDelivery(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Delivery = data
+		case "webhookUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("webhookUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WebhookURL = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRotationScheduleInput unmarshals raw into the RotationScheduleInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRotationScheduleInput(ctx context.Context, raw any) (keys.ScheduleInput, error) {
+	var out keys.ScheduleInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RotationScheduleInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputScopeDefinitionInput(ctx context.Context, obj any) (directory.ScopeDefinitionInput, error) {
 	var it directory.ScopeDefinitionInput
 	if obj == nil {
@@ -15192,6 +22178,160 @@ func UnmarshalScopeFilter(ctx context.Context, raw any) (keys.ScopeFilter, error
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputSetAlertSourceEnabledInput(ctx context.Context, obj any) (alert.SetSourceEnabledInput, error) {
+	var it alert.SetSourceEnabledInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "enabled"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "enabled":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Enabled = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalSetAlertSourceEnabledInput unmarshals raw into the SetAlertSourceEnabledInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSetAlertSourceEnabledInput(ctx context.Context, raw any) (alert.SetSourceEnabledInput, error) {
+	var out alert.SetSourceEnabledInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetAlertSourceEnabledInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputSetApiKeyNotificationInput(ctx context.Context, obj any) (alert.SetInput, error) {
+	var it alert.SetInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"apiKeyId", "notifyAt", "alertSourceId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "apiKeyId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("apiKeyId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.APIKeyID = data
+		case "notifyAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("notifyAt"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NotifyAt = data
+		case "alertSourceId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("alertSourceId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AlertSourceID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalSetApiKeyNotificationInput unmarshals raw into the SetApiKeyNotificationInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSetApiKeyNotificationInput(ctx context.Context, raw any) (alert.SetInput, error) {
+	var out alert.SetInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetApiKeyNotificationInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputSetRotationScheduleInput(ctx context.Context, obj any) (keys.SetScheduleInput, error) {
+	var it keys.SetScheduleInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "schedule"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "schedule":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("schedule"))
+			data, err := ec.unmarshalORotationScheduleInput2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐScheduleInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Schedule = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalSetRotationScheduleInput unmarshals raw into the SetRotationScheduleInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSetRotationScheduleInput(ctx context.Context, raw any) (keys.SetScheduleInput, error) {
+	var out keys.SetScheduleInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetRotationScheduleInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputSuspendApiKeyInput(ctx context.Context, obj any) (keys.SuspendInput, error) {
 	var it keys.SuspendInput
 	if obj == nil {
@@ -15238,6 +22378,139 @@ func (ec *executionContext) unmarshalInputSuspendApiKeyInput(ctx context.Context
 func UnmarshalSuspendApiKeyInput(ctx context.Context, raw any) (keys.SuspendInput, error) {
 	var out keys.SuspendInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "SuspendApiKeyInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputTestRotationWebhookInput(ctx context.Context, obj any) (model.TestRotationWebhookInput, error) {
+	var it model.TestRotationWebhookInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalTestRotationWebhookInput unmarshals raw into the TestRotationWebhookInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalTestRotationWebhookInput(ctx context.Context, raw any) (model.TestRotationWebhookInput, error) {
+	var out model.TestRotationWebhookInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "TestRotationWebhookInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUpdateAlertSourceInput(ctx context.Context, obj any) (alert.UpdateSourceInput, error) {
+	var it alert.UpdateSourceInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "name", "messageTemplate", "replies", "recipients", "subjectTemplate", "bodyTemplate", "url"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = graphql.OmittableOf(data)
+		case "messageTemplate":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("messageTemplate"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MessageTemplate = graphql.OmittableOf(data)
+		case "replies":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("replies"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Replies = graphql.OmittableOf(data)
+		case "recipients":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("recipients"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Recipients = graphql.OmittableOf(data)
+		case "subjectTemplate":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("subjectTemplate"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SubjectTemplate = graphql.OmittableOf(data)
+		case "bodyTemplate":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("bodyTemplate"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.BodyTemplate = graphql.OmittableOf(data)
+		case "url":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("url"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.URL = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUpdateAlertSourceInput unmarshals raw into the UpdateAlertSourceInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdateAlertSourceInput(ctx context.Context, raw any) (alert.UpdateSourceInput, error) {
+	var out alert.UpdateSourceInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateAlertSourceInput", raw, &out)
 	return out, err
 }
 
@@ -15329,7 +22602,7 @@ func (ec *executionContext) unmarshalInputUpdateApiKeyPolicyInput(ctx context.Co
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"projectId", "maxExpirationPeriod", "notAccessedExpirationPeriod", "defaultGracePeriod", "maxGracePeriod"}
+	fieldsInOrder := [...]string{"projectId", "maxExpirationPeriod", "notAccessedExpirationPeriod", "defaultGracePeriod", "maxGracePeriod", "reminderLeadTimes"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -15371,6 +22644,13 @@ func (ec *executionContext) unmarshalInputUpdateApiKeyPolicyInput(ctx context.Co
 				return it, err
 			}
 			it.MaxGracePeriod = graphql.OmittableOf(data)
+		case "reminderLeadTimes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reminderLeadTimes"))
+			data, err := ec.unmarshalODuration2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriodᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ReminderLeadTimes = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -15662,15 +22942,77 @@ func UnmarshalVerifyApiKeyInput(ctx context.Context, raw any) (keys.VerifyInput,
 
 // region    ************************** interface.gotpl ***************************
 
+func (ec *executionContext) _AlertSource(ctx context.Context, sel ast.SelectionSet, obj alert.Source) graphql.Marshaler {
+	switch obj := (obj).(type) {
+	case nil:
+		return graphql.Null
+	case alert.WebhookSource:
+		return ec._WebhookAlertSource(ctx, sel, &obj)
+	case *alert.WebhookSource:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._WebhookAlertSource(ctx, sel, obj)
+	case alert.MessageSource:
+		return ec._OperatorMessageAlertSource(ctx, sel, &obj)
+	case *alert.MessageSource:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._OperatorMessageAlertSource(ctx, sel, obj)
+	case alert.EmailSource:
+		return ec._EmailAlertSource(ctx, sel, &obj)
+	case *alert.EmailSource:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._EmailAlertSource(ctx, sel, obj)
+	default:
+		if typedObj, ok := obj.(graphql.Marshaler); ok {
+			return typedObj
+		} else {
+			panic(fmt.Errorf("unexpected type %T; non-generated variants of AlertSource must implement graphql.Marshaler", obj))
+		}
+	}
+}
+
 func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj model.Node) graphql.Marshaler {
 	switch obj := (obj).(type) {
 	case nil:
 		return graphql.Null
+	case alert.WebhookSource:
+		return ec._WebhookAlertSource(ctx, sel, &obj)
+	case *alert.WebhookSource:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._WebhookAlertSource(ctx, sel, obj)
+	case alert.MessageSource:
+		return ec._OperatorMessageAlertSource(ctx, sel, &obj)
+	case *alert.MessageSource:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._OperatorMessageAlertSource(ctx, sel, obj)
+	case alert.EmailSource:
+		return ec._EmailAlertSource(ctx, sel, &obj)
+	case *alert.EmailSource:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._EmailAlertSource(ctx, sel, obj)
 	case *db.User:
 		if obj == nil {
 			return graphql.Null
 		}
 		return ec._User(ctx, sel, obj)
+	case keys.Rotation:
+		return ec._Rotation(ctx, sel, &obj)
+	case *keys.Rotation:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Rotation(ctx, sel, obj)
 	case *db.Project:
 		if obj == nil {
 			return graphql.Null
@@ -15681,6 +23023,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Organization(ctx, sel, obj)
+	case *db.OperatorMessage:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._OperatorMessage(ctx, sel, obj)
 	case *db.Environment:
 		if obj == nil {
 			return graphql.Null
@@ -15691,6 +23038,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._AuditEvent(ctx, sel, obj)
+	case *db.Notification:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._ApiKeyNotification(ctx, sel, obj)
 	case keys.View:
 		return ec._ApiKey(ctx, sel, &obj)
 	case *keys.View:
@@ -15698,6 +23050,16 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._ApiKey(ctx, sel, obj)
+	case alert.Source:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._AlertSource(ctx, sel, obj)
+	case *db.Job:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._AlertJob(ctx, sel, obj)
 	default:
 		if typedObj, ok := obj.(graphql.Marshaler); ok {
 			return typedObj
@@ -15800,6 +23162,217 @@ func (ec *executionContext) _Actor(ctx context.Context, sel ast.SelectionSet, ob
 			out.Values[i] = ec._Actor_system(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var alertJobImplementors = []string{"AlertJob", "Node"}
+
+func (ec *executionContext) _AlertJob(ctx context.Context, sel ast.SelectionSet, obj *db.Job) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, alertJobImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AlertJob")
+		case "id":
+			out.Values[i] = ec._AlertJob_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "processName":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._AlertJob_processName(ctx, field, obj)
+				})
+		case "status":
+			out.Values[i] = ec._AlertJob_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "apiKey":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._AlertJob_apiKey(ctx, field, obj)
+				})
+		case "alertSource":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._AlertJob_alertSource(ctx, field, obj)
+				})
+		case "scheduledFor":
+			out.Values[i] = ec._AlertJob_scheduledFor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "startedAt":
+			out.Values[i] = ec._AlertJob_startedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "finishedAt":
+			out.Values[i] = ec._AlertJob_finishedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "attempts":
+			out.Values[i] = ec._AlertJob_attempts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lastError":
+			out.Values[i] = ec._AlertJob_lastError(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var alertSourceConnectionImplementors = []string{"AlertSourceConnection"}
+
+func (ec *executionContext) _AlertSourceConnection(ctx context.Context, sel ast.SelectionSet, obj *model.AlertSourceConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, alertSourceConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AlertSourceConnection")
+		case "edges":
+			out.Values[i] = ec._AlertSourceConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._AlertSourceConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._AlertSourceConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._AlertSourceConnection_totalCount(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var alertSourceEdgeImplementors = []string{"AlertSourceEdge"}
+
+func (ec *executionContext) _AlertSourceEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[alert.Source]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, alertSourceEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AlertSourceEdge")
+		case "cursor":
+			out.Values[i] = ec._AlertSourceEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._AlertSourceEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var alertSourcePayloadImplementors = []string{"AlertSourcePayload"}
+
+func (ec *executionContext) _AlertSourcePayload(ctx context.Context, sel ast.SelectionSet, obj *model.AlertSourcePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, alertSourcePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AlertSourcePayload")
+		case "alertSource":
+			out.Values[i] = ec._AlertSourcePayload_alertSource(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "webhookSecret":
+			out.Values[i] = ec._AlertSourcePayload_webhookSecret(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._AlertSourcePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -16039,6 +23612,24 @@ func (ec *executionContext) _ApiKey(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "rotation":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ApiKey_rotation(ctx, field, obj)
+				})
+		case "lastRotation":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ApiKey_lastRotation(ctx, field, obj)
+				})
+		case "notification":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ApiKey_notification(ctx, field, obj)
+				})
 		case "auditEvents":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, false,
@@ -16214,6 +23805,78 @@ func (ec *executionContext) _ApiKeyEdge(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var apiKeyNotificationImplementors = []string{"ApiKeyNotification", "Node"}
+
+func (ec *executionContext) _ApiKeyNotification(ctx context.Context, sel ast.SelectionSet, obj *db.Notification) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, apiKeyNotificationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ApiKeyNotification")
+		case "id":
+			out.Values[i] = ec._ApiKeyNotification_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "apiKey":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ApiKeyNotification_apiKey(ctx, field, obj)
+				})
+		case "notifyAt":
+			out.Values[i] = ec._ApiKeyNotification_notifyAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "alertSource":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ApiKeyNotification_alertSource(ctx, field, obj)
+				})
+		case "job":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ApiKeyNotification_job(ctx, field, obj)
+				})
+		case "previousJobs":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ApiKeyNotification_previousJobs(ctx, field, obj)
+				})
+		case "createdAt":
+			out.Values[i] = ec._ApiKeyNotification_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "updatedAt":
+			out.Values[i] = ec._ApiKeyNotification_updatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var apiKeyPolicyImplementors = []string{"ApiKeyPolicy"}
 
 func (ec *executionContext) _ApiKeyPolicy(ctx context.Context, sel ast.SelectionSet, obj *directory.Policy) graphql.Marshaler {
@@ -16242,6 +23905,11 @@ func (ec *executionContext) _ApiKeyPolicy(ctx context.Context, sel ast.Selection
 			}
 		case "maxGracePeriod":
 			out.Values[i] = ec._ApiKeyPolicy_maxGracePeriod(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reminderLeadTimes":
+			out.Values[i] = ec._ApiKeyPolicy_reminderLeadTimes(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -16568,6 +24236,97 @@ func (ec *executionContext) _AuditEventEdge(ctx context.Context, sel ast.Selecti
 	return out
 }
 
+var cancelAlertJobPayloadImplementors = []string{"CancelAlertJobPayload"}
+
+func (ec *executionContext) _CancelAlertJobPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CancelAlertJobPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, cancelAlertJobPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CancelAlertJobPayload")
+		case "alertJob":
+			out.Values[i] = ec._CancelAlertJobPayload_alertJob(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "apiKey":
+			out.Values[i] = ec._CancelAlertJobPayload_apiKey(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CancelAlertJobPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var cancelApiKeyNotificationPayloadImplementors = []string{"CancelApiKeyNotificationPayload"}
+
+func (ec *executionContext) _CancelApiKeyNotificationPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetAPIKeyNotificationPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, cancelApiKeyNotificationPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CancelApiKeyNotificationPayload")
+		case "apiKey":
+			out.Values[i] = ec._CancelApiKeyNotificationPayload_apiKey(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "notification":
+			out.Values[i] = ec._CancelApiKeyNotificationPayload_notification(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "warnings":
+			out.Values[i] = ec._CancelApiKeyNotificationPayload_warnings(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CancelApiKeyNotificationPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var completeRotationPayloadImplementors = []string{"CompleteRotationPayload"}
 
 func (ec *executionContext) _CompleteRotationPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CompleteRotationPayload) graphql.Marshaler {
@@ -16627,6 +24386,11 @@ func (ec *executionContext) _CreateApiKeyPayload(ctx context.Context, sel ast.Se
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "webhookSecret":
+			out.Values[i] = ec._CreateApiKeyPayload_webhookSecret(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "replayed":
 			out.Values[i] = ec._CreateApiKeyPayload_replayed(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -16639,6 +24403,87 @@ func (ec *executionContext) _CreateApiKeyPayload(ctx context.Context, sel ast.Se
 			}
 		case "userErrors":
 			out.Values[i] = ec._CreateApiKeyPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var deleteAlertJobPayloadImplementors = []string{"DeleteAlertJobPayload"}
+
+func (ec *executionContext) _DeleteAlertJobPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteAlertJobPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteAlertJobPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteAlertJobPayload")
+		case "deletedAlertJobId":
+			out.Values[i] = ec._DeleteAlertJobPayload_deletedAlertJobId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "apiKey":
+			out.Values[i] = ec._DeleteAlertJobPayload_apiKey(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteAlertJobPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var deleteAlertSourcePayloadImplementors = []string{"DeleteAlertSourcePayload"}
+
+func (ec *executionContext) _DeleteAlertSourcePayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteAlertSourcePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteAlertSourcePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteAlertSourcePayload")
+		case "deletedAlertSourceId":
+			out.Values[i] = ec._DeleteAlertSourcePayload_deletedAlertSourceId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteAlertSourcePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -16726,6 +24571,69 @@ func (ec *executionContext) _DescriptionTakenError(ctx context.Context, sel ast.
 		case "existingKey":
 			out.Values[i] = ec._DescriptionTakenError_existingKey(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var emailAlertSourceImplementors = []string{"EmailAlertSource", "AlertSource", "Node"}
+
+func (ec *executionContext) _EmailAlertSource(ctx context.Context, sel ast.SelectionSet, obj *alert.EmailSource) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, emailAlertSourceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EmailAlertSource")
+		case "id":
+			out.Values[i] = ec._EmailAlertSource_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "name":
+			out.Values[i] = ec._EmailAlertSource_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "enabled":
+			out.Values[i] = ec._EmailAlertSource_enabled(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createdAt":
+			out.Values[i] = ec._EmailAlertSource_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "recipients":
+			out.Values[i] = ec._EmailAlertSource_recipients(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "subjectTemplate":
+			out.Values[i] = ec._EmailAlertSource_subjectTemplate(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "bodyTemplate":
+			out.Values[i] = ec._EmailAlertSource_bodyTemplate(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -17117,9 +25025,114 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "claimRotation":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_claimRotation(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "completeRotation":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_completeRotation(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "setRotationSchedule":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setRotationSchedule(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "testRotationWebhook":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_testRotationWebhook(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "rotateWebhookSecret":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_rotateWebhookSecret(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "setApiKeyNotification":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setApiKeyNotification(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "cancelApiKeyNotification":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_cancelApiKeyNotification(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "cancelAlertJob":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_cancelAlertJob(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deleteAlertJob":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteAlertJob(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "createOperatorMessageAlertSource":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createOperatorMessageAlertSource(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "createEmailAlertSource":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createEmailAlertSource(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "createWebhookAlertSource":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createWebhookAlertSource(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "updateAlertSource":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateAlertSource(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "setAlertSourceEnabled":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setAlertSourceEnabled(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deleteAlertSource":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteAlertSource(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "replyOperatorMessage":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_replyOperatorMessage(ctx, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
@@ -17185,6 +25198,233 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 				return ec._Mutation_updateApiKeyPolicy(ctx, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var operatorMessageImplementors = []string{"OperatorMessage", "Node"}
+
+func (ec *executionContext) _OperatorMessage(ctx context.Context, sel ast.SelectionSet, obj *db.OperatorMessage) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, operatorMessageImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OperatorMessage")
+		case "id":
+			out.Values[i] = ec._OperatorMessage_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "text":
+			out.Values[i] = ec._OperatorMessage_text(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "apiKey":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OperatorMessage_apiKey(ctx, field, obj)
+				})
+		case "job":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OperatorMessage_job(ctx, field, obj)
+				})
+		case "status":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OperatorMessage_status(ctx, field, obj)
+				})
+		case "replies":
+			out.Values[i] = ec._OperatorMessage_replies(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reply":
+			out.Values[i] = ec._OperatorMessage_reply(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "repliedBy":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OperatorMessage_repliedBy(ctx, field, obj)
+				})
+		case "repliedAt":
+			out.Values[i] = ec._OperatorMessage_repliedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._OperatorMessage_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var operatorMessageAlertSourceImplementors = []string{"OperatorMessageAlertSource", "AlertSource", "Node"}
+
+func (ec *executionContext) _OperatorMessageAlertSource(ctx context.Context, sel ast.SelectionSet, obj *alert.MessageSource) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, operatorMessageAlertSourceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OperatorMessageAlertSource")
+		case "id":
+			out.Values[i] = ec._OperatorMessageAlertSource_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "name":
+			out.Values[i] = ec._OperatorMessageAlertSource_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "enabled":
+			out.Values[i] = ec._OperatorMessageAlertSource_enabled(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createdAt":
+			out.Values[i] = ec._OperatorMessageAlertSource_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "messageTemplate":
+			out.Values[i] = ec._OperatorMessageAlertSource_messageTemplate(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "replies":
+			out.Values[i] = ec._OperatorMessageAlertSource_replies(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var operatorMessageConnectionImplementors = []string{"OperatorMessageConnection"}
+
+func (ec *executionContext) _OperatorMessageConnection(ctx context.Context, sel ast.SelectionSet, obj *model.OperatorMessageConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, operatorMessageConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OperatorMessageConnection")
+		case "edges":
+			out.Values[i] = ec._OperatorMessageConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._OperatorMessageConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._OperatorMessageConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OperatorMessageConnection_totalCount(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var operatorMessageEdgeImplementors = []string{"OperatorMessageEdge"}
+
+func (ec *executionContext) _OperatorMessageEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[*db.OperatorMessage]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, operatorMessageEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OperatorMessageEdge")
+		case "cursor":
+			out.Values[i] = ec._OperatorMessageEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._OperatorMessageEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -17671,6 +25911,18 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_projects(ctx, field)
 				})
+		case "alertSources":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_alertSources(ctx, field)
+				})
+		case "operatorMessages":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_operatorMessages(ctx, field)
+				})
 		case "auditEvents":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
 				true, false,
@@ -17732,6 +25984,44 @@ func (ec *executionContext) _RemoveApiKeyPayload(ctx context.Context, sel ast.Se
 			}
 		case "userErrors":
 			out.Values[i] = ec._RemoveApiKeyPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var replyOperatorMessagePayloadImplementors = []string{"ReplyOperatorMessagePayload"}
+
+func (ec *executionContext) _ReplyOperatorMessagePayload(ctx context.Context, sel ast.SelectionSet, obj *model.ReplyOperatorMessagePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, replyOperatorMessagePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReplyOperatorMessagePayload")
+		case "operatorMessage":
+			out.Values[i] = ec._ReplyOperatorMessagePayload_operatorMessage(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ReplyOperatorMessagePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -17934,6 +26224,182 @@ func (ec *executionContext) _RotateApiKeyPayload(ctx context.Context, sel ast.Se
 	return out
 }
 
+var rotateWebhookSecretPayloadImplementors = []string{"RotateWebhookSecretPayload"}
+
+func (ec *executionContext) _RotateWebhookSecretPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RotateWebhookSecretPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, rotateWebhookSecretPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RotateWebhookSecretPayload")
+		case "webhookSecret":
+			out.Values[i] = ec._RotateWebhookSecretPayload_webhookSecret(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RotateWebhookSecretPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var rotationImplementors = []string{"Rotation", "Node"}
+
+func (ec *executionContext) _Rotation(ctx context.Context, sel ast.SelectionSet, obj *keys.Rotation) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, rotationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Rotation")
+		case "id":
+			out.Values[i] = ec._Rotation_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "oldKey":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Rotation_oldKey(ctx, field, obj)
+				})
+		case "newKey":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Rotation_newKey(ctx, field, obj)
+				})
+		case "automatic":
+			out.Values[i] = ec._Rotation_automatic(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "status":
+			out.Values[i] = ec._Rotation_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "attempts":
+			out.Values[i] = ec._Rotation_attempts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nextAttemptAt":
+			out.Values[i] = ec._Rotation_nextAttemptAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lastError":
+			out.Values[i] = ec._Rotation_lastError(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._Rotation_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "completedAt":
+			out.Values[i] = ec._Rotation_completedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var rotationScheduleImplementors = []string{"RotationSchedule"}
+
+func (ec *executionContext) _RotationSchedule(ctx context.Context, sel ast.SelectionSet, obj *keys.Schedule) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, rotationScheduleImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RotationSchedule")
+		case "intervalDays":
+			out.Values[i] = ec._RotationSchedule_intervalDays(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "nextRotationAt":
+			out.Values[i] = ec._RotationSchedule_nextRotationAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "gracePeriod":
+			out.Values[i] = ec._RotationSchedule_gracePeriod(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "delivery":
+			out.Values[i] = ec._RotationSchedule_delivery(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "webhookUrl":
+			out.Values[i] = ec._RotationSchedule_webhookUrl(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "stalledSince":
+			out.Values[i] = ec._RotationSchedule_stalledSince(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var scopeDefinitionImplementors = []string{"ScopeDefinition"}
 
 func (ec *executionContext) _ScopeDefinition(ctx context.Context, sel ast.SelectionSet, obj *catalogue.Definition) graphql.Marshaler {
@@ -18068,6 +26534,97 @@ func (ec *executionContext) _ServerInfo(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var setApiKeyNotificationPayloadImplementors = []string{"SetApiKeyNotificationPayload"}
+
+func (ec *executionContext) _SetApiKeyNotificationPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetAPIKeyNotificationPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setApiKeyNotificationPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetApiKeyNotificationPayload")
+		case "apiKey":
+			out.Values[i] = ec._SetApiKeyNotificationPayload_apiKey(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "notification":
+			out.Values[i] = ec._SetApiKeyNotificationPayload_notification(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "warnings":
+			out.Values[i] = ec._SetApiKeyNotificationPayload_warnings(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SetApiKeyNotificationPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var setRotationSchedulePayloadImplementors = []string{"SetRotationSchedulePayload"}
+
+func (ec *executionContext) _SetRotationSchedulePayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetRotationSchedulePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setRotationSchedulePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetRotationSchedulePayload")
+		case "apiKey":
+			out.Values[i] = ec._SetRotationSchedulePayload_apiKey(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "webhookSecret":
+			out.Values[i] = ec._SetRotationSchedulePayload_webhookSecret(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SetRotationSchedulePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var suspendApiKeyPayloadImplementors = []string{"SuspendApiKeyPayload"}
 
 func (ec *executionContext) _SuspendApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SuspendAPIKeyPayload) graphql.Marshaler {
@@ -18086,6 +26643,54 @@ func (ec *executionContext) _SuspendApiKeyPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._SuspendApiKeyPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var testRotationWebhookPayloadImplementors = []string{"TestRotationWebhookPayload"}
+
+func (ec *executionContext) _TestRotationWebhookPayload(ctx context.Context, sel ast.SelectionSet, obj *model.TestRotationWebhookPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, testRotationWebhookPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TestRotationWebhookPayload")
+		case "delivered":
+			out.Values[i] = ec._TestRotationWebhookPayload_delivered(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "statusCode":
+			out.Values[i] = ec._TestRotationWebhookPayload_statusCode(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "error":
+			out.Values[i] = ec._TestRotationWebhookPayload_error(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._TestRotationWebhookPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -18392,6 +26997,59 @@ func (ec *executionContext) _VerifyApiKeyPayload(ctx context.Context, sel ast.Se
 			}
 		case "userErrors":
 			out.Values[i] = ec._VerifyApiKeyPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var webhookAlertSourceImplementors = []string{"WebhookAlertSource", "AlertSource", "Node"}
+
+func (ec *executionContext) _WebhookAlertSource(ctx context.Context, sel ast.SelectionSet, obj *alert.WebhookSource) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, webhookAlertSourceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WebhookAlertSource")
+		case "id":
+			out.Values[i] = ec._WebhookAlertSource_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "name":
+			out.Values[i] = ec._WebhookAlertSource_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "enabled":
+			out.Values[i] = ec._WebhookAlertSource_enabled(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createdAt":
+			out.Values[i] = ec._WebhookAlertSource_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "url":
+			out.Values[i] = ec._WebhookAlertSource_url(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -18782,6 +27440,93 @@ func (ec *executionContext) marshalNActor2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋin
 	return ec._Actor(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNAlertJob2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐJobᚄ(ctx context.Context, sel ast.SelectionSet, v []*db.Job) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAlertJob2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐJob(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAlertJob2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐJob(ctx context.Context, sel ast.SelectionSet, v *db.Job) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "AlertJob!")
+		return graphql.Null
+	}
+	return ec._AlertJob(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNAlertJobStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋjobᚐStatus(ctx context.Context, v any) (job.Status, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := job.Status(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAlertJobStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋjobᚐStatus(ctx context.Context, sel ast.SelectionSet, v job.Status) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "AlertJobStatus!")
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNAlertSource2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐSource(ctx context.Context, sel ast.SelectionSet, v alert.Source) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "AlertSource!")
+		return graphql.Null
+	}
+	return ec._AlertSource(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAlertSource2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐSourceᚄ(ctx context.Context, sel ast.SelectionSet, v []alert.Source) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAlertSource2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐSource(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAlertSourceEdge2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[alert.Source]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAlertSourceEdge2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAlertSourceEdge2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[alert.Source]) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "AlertSourceEdge!")
+		return graphql.Null
+	}
+	return ec._AlertSourceEdge(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNApiKey2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐViewᚄ(ctx context.Context, sel ast.SelectionSet, v []*keys.View) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -18996,6 +27741,21 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) unmarshalNCancelAlertJobInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐJobInput(ctx context.Context, v any) (alert.JobInput, error) {
+	res, err := ec.unmarshalInputCancelAlertJobInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCancelApiKeyNotificationInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐCancelInput(ctx context.Context, v any) (alert.CancelInput, error) {
+	res, err := ec.unmarshalInputCancelApiKeyNotificationInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNClaimRotationInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐClaimInput(ctx context.Context, v any) (keys.ClaimInput, error) {
+	res, err := ec.unmarshalInputClaimRotationInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNCompleteRotationInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐCompleteInput(ctx context.Context, v any) (keys.CompleteInput, error) {
 	res, err := ec.unmarshalInputCompleteRotationInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -19006,8 +27766,18 @@ func (ec *executionContext) unmarshalNCreateApiKeyInput2githubᚗcomᚋkeytagᚋ
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNCreateEmailAlertSourceInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐCreateEmailSourceInput(ctx context.Context, v any) (alert.CreateEmailSourceInput, error) {
+	res, err := ec.unmarshalInputCreateEmailAlertSourceInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNCreateEnvironmentInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋdirectoryᚐCreateEnvironmentInput(ctx context.Context, v any) (directory.CreateEnvironmentInput, error) {
 	res, err := ec.unmarshalInputCreateEnvironmentInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateOperatorMessageAlertSourceInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐCreateMessageSourceInput(ctx context.Context, v any) (alert.CreateMessageSourceInput, error) {
+	res, err := ec.unmarshalInputCreateOperatorMessageAlertSourceInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -19018,6 +27788,11 @@ func (ec *executionContext) unmarshalNCreateProjectInput2githubᚗcomᚋkeytag�
 
 func (ec *executionContext) unmarshalNCreateUserInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋdirectoryᚐCreateUserInput(ctx context.Context, v any) (directory.CreateUserInput, error) {
 	res, err := ec.unmarshalInputCreateUserInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateWebhookAlertSourceInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐCreateWebhookSourceInput(ctx context.Context, v any) (alert.CreateWebhookSourceInput, error) {
+	res, err := ec.unmarshalInputCreateWebhookAlertSourceInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -19033,6 +27808,16 @@ func (ec *executionContext) marshalNDateTime2timeᚐTime(ctx context.Context, se
 		graphql.AddInvalidNullFromMarshaler(ctx, "DateTime!")
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNDeleteAlertJobInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐJobInput(ctx context.Context, v any) (alert.JobInput, error) {
+	res, err := ec.unmarshalInputDeleteAlertJobInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNDeleteAlertSourceInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐDeleteSourceInput(ctx context.Context, v any) (alert.DeleteSourceInput, error) {
+	res, err := ec.unmarshalInputDeleteAlertSourceInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNDeleteEnvironmentInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋdirectoryᚐDeleteEnvironmentInput(ctx context.Context, v any) (directory.DeleteEnvironmentInput, error) {
@@ -19052,6 +27837,35 @@ func (ec *executionContext) marshalNDuration2githubᚗcomᚋkeytagᚋkeytagᚋin
 		graphql.AddInvalidNullFromMarshaler(ctx, "Duration!")
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNDuration2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriodᚄ(ctx context.Context, v any) ([]lifecycle.Period, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]lifecycle.Period, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNDuration2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNDuration2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriodᚄ(ctx context.Context, sel ast.SelectionSet, v []lifecycle.Period) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNDuration2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalNEnvironment2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐEnvironmentᚄ(ctx context.Context, sel ast.SelectionSet, v []*db.Environment) graphql.Marshaler {
@@ -19151,6 +27965,69 @@ func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋgra
 	})
 
 	return ret
+}
+
+func (ec *executionContext) marshalNOperatorMessage2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐOperatorMessageᚄ(ctx context.Context, sel ast.SelectionSet, v []*db.OperatorMessage) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNOperatorMessage2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐOperatorMessage(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNOperatorMessage2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐOperatorMessage(ctx context.Context, sel ast.SelectionSet, v *db.OperatorMessage) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "OperatorMessage!")
+		return graphql.Null
+	}
+	return ec._OperatorMessage(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNOperatorMessageEdge2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[*db.OperatorMessage]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNOperatorMessageEdge2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNOperatorMessageEdge2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[*db.OperatorMessage]) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "OperatorMessageEdge!")
+		return graphql.Null
+	}
+	return ec._OperatorMessageEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNOperatorMessageStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐMessageStatus(ctx context.Context, v any) (alert.MessageStatus, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := alert.MessageStatus(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNOperatorMessageStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐMessageStatus(ctx context.Context, sel ast.SelectionSet, v alert.MessageStatus) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "OperatorMessageStatus!")
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNOrderDirection2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐDirection(ctx context.Context, v any) (keys.Direction, error) {
@@ -19265,6 +28142,11 @@ func (ec *executionContext) unmarshalNRemoveApiKeyInput2githubᚗcomᚋkeytagᚋ
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNReplyOperatorMessageInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐReplyInput(ctx context.Context, v any) (alert.ReplyInput, error) {
+	res, err := ec.unmarshalInputReplyOperatorMessageInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNResumeApiKeyInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐResumeInput(ctx context.Context, v any) (keys.ResumeInput, error) {
 	res, err := ec.unmarshalInputResumeApiKeyInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -19305,6 +28187,41 @@ func (ec *executionContext) unmarshalNRotateViewerKeyInput2githubᚗcomᚋkeytag
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNRotateWebhookSecretInput2githubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐRotateWebhookSecretInput(ctx context.Context, v any) (model.RotateWebhookSecretInput, error) {
+	res, err := ec.unmarshalInputRotateWebhookSecretInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNRotationDelivery2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRotationDelivery(ctx context.Context, v any) (lifecycle.RotationDelivery, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := lifecycle.RotationDelivery(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRotationDelivery2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRotationDelivery(ctx context.Context, sel ast.SelectionSet, v lifecycle.RotationDelivery) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "RotationDelivery!")
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNRotationStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRotationStatus(ctx context.Context, v any) (lifecycle.RotationStatus, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := lifecycle.RotationStatus(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRotationStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRotationStatus(ctx context.Context, sel ast.SelectionSet, v lifecycle.RotationStatus) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "RotationStatus!")
+	}
+	return res
+}
+
 func (ec *executionContext) marshalNScopeDefinition2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋcatalogueᚐDefinition(ctx context.Context, sel ast.SelectionSet, v catalogue.Definition) graphql.Marshaler {
 	return ec._ScopeDefinition(ctx, sel, &v)
 }
@@ -19336,6 +28253,21 @@ func (ec *executionContext) marshalNServerInfo2ᚖgithubᚗcomᚋkeytagᚋkeytag
 		return graphql.Null
 	}
 	return ec._ServerInfo(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSetAlertSourceEnabledInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐSetSourceEnabledInput(ctx context.Context, v any) (alert.SetSourceEnabledInput, error) {
+	res, err := ec.unmarshalInputSetAlertSourceEnabledInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNSetApiKeyNotificationInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐSetInput(ctx context.Context, v any) (alert.SetInput, error) {
+	res, err := ec.unmarshalInputSetApiKeyNotificationInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNSetRotationScheduleInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐSetScheduleInput(ctx context.Context, v any) (keys.SetScheduleInput, error) {
+	res, err := ec.unmarshalInputSetRotationScheduleInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNString2string(ctx context.Context, v any) (string, error) {
@@ -19383,6 +28315,16 @@ func (ec *executionContext) marshalNString2ᚕstringᚄ(ctx context.Context, sel
 
 func (ec *executionContext) unmarshalNSuspendApiKeyInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐSuspendInput(ctx context.Context, v any) (keys.SuspendInput, error) {
 	res, err := ec.unmarshalInputSuspendApiKeyInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNTestRotationWebhookInput2githubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐTestRotationWebhookInput(ctx context.Context, v any) (model.TestRotationWebhookInput, error) {
+	res, err := ec.unmarshalInputTestRotationWebhookInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateAlertSourceInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐUpdateSourceInput(ctx context.Context, v any) (alert.UpdateSourceInput, error) {
+	res, err := ec.unmarshalInputUpdateAlertSourceInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -19679,6 +28621,34 @@ func (ec *executionContext) marshalOActor2githubᚗcomᚋkeytagᚋkeytagᚋinter
 	return ec._Actor(ctx, sel, &v)
 }
 
+func (ec *executionContext) marshalOAlertJob2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐJob(ctx context.Context, sel ast.SelectionSet, v *db.Job) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AlertJob(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOAlertSource2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐSource(ctx context.Context, sel ast.SelectionSet, v alert.Source) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AlertSource(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOAlertSourceConnection2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐAlertSourceConnection(ctx context.Context, sel ast.SelectionSet, v *model.AlertSourceConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AlertSourceConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOAlertSourcePayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐAlertSourcePayload(ctx context.Context, sel ast.SelectionSet, v *model.AlertSourcePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AlertSourcePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOApiKey2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐView(ctx context.Context, sel ast.SelectionSet, v *keys.View) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -19718,6 +28688,13 @@ func (ec *executionContext) unmarshalOApiKeyFilter2ᚖgithubᚗcomᚋkeytagᚋke
 	}
 	res, err := ec.unmarshalInputApiKeyFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOApiKeyNotification2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐNotification(ctx context.Context, sel ast.SelectionSet, v *db.Notification) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ApiKeyNotification(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOApiKeyOrder2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐOrder(ctx context.Context, v any) (*keys.Order, error) {
@@ -19823,6 +28800,20 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	return res
 }
 
+func (ec *executionContext) marshalOCancelAlertJobPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐCancelAlertJobPayload(ctx context.Context, sel ast.SelectionSet, v *model.CancelAlertJobPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CancelAlertJobPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCancelApiKeyNotificationPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐSetAPIKeyNotificationPayload(ctx context.Context, sel ast.SelectionSet, v *model.SetAPIKeyNotificationPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CancelApiKeyNotificationPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOCompleteRotationPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐCompleteRotationPayload(ctx context.Context, sel ast.SelectionSet, v *model.CompleteRotationPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -19863,11 +28854,60 @@ func (ec *executionContext) unmarshalODateTimeRange2ᚖgithubᚗcomᚋkeytagᚋk
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalODeleteAlertJobPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐDeleteAlertJobPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteAlertJobPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DeleteAlertJobPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalODeleteAlertSourcePayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐDeleteAlertSourcePayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteAlertSourcePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DeleteAlertSourcePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalODeleteEnvironmentPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐDeleteEnvironmentPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteEnvironmentPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._DeleteEnvironmentPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalODuration2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriodᚄ(ctx context.Context, v any) ([]lifecycle.Period, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]lifecycle.Period, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNDuration2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalODuration2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriodᚄ(ctx context.Context, sel ast.SelectionSet, v []lifecycle.Period) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNDuration2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalODuration2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx context.Context, v any) (*lifecycle.Period, error) {
@@ -19980,6 +29020,47 @@ func (ec *executionContext) marshalONode2githubᚗcomᚋkeytagᚋkeytagᚋgraph�
 	return ec._Node(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalONotificationInput2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐNotificationInput(ctx context.Context, v any) (*keys.NotificationInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputNotificationInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOOperatorMessage2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐOperatorMessage(ctx context.Context, sel ast.SelectionSet, v *db.OperatorMessage) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._OperatorMessage(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOOperatorMessageConnection2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐOperatorMessageConnection(ctx context.Context, sel ast.SelectionSet, v *model.OperatorMessageConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._OperatorMessageConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOOperatorMessageStatus2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐMessageStatus(ctx context.Context, v any) (*alert.MessageStatus, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := alert.MessageStatus(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOOperatorMessageStatus2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐMessageStatus(ctx context.Context, sel ast.SelectionSet, v *alert.MessageStatus) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
 func (ec *executionContext) marshalOOrganization2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐOrganization(ctx context.Context, sel ast.SelectionSet, v *db.Organization) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -20013,6 +29094,13 @@ func (ec *executionContext) marshalORemoveApiKeyPayload2ᚖgithubᚗcomᚋkeytag
 		return graphql.Null
 	}
 	return ec._RemoveApiKeyPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOReplyOperatorMessagePayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐReplyOperatorMessagePayload(ctx context.Context, sel ast.SelectionSet, v *model.ReplyOperatorMessagePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ReplyOperatorMessagePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOResumeApiKeyPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐResumeAPIKeyPayload(ctx context.Context, sel ast.SelectionSet, v *model.ResumeAPIKeyPayload) graphql.Marshaler {
@@ -20062,6 +29150,54 @@ func (ec *executionContext) marshalORotateApiKeyPayload2ᚖgithubᚗcomᚋkeytag
 	return ec._RotateApiKeyPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalORotateWebhookSecretPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐRotateWebhookSecretPayload(ctx context.Context, sel ast.SelectionSet, v *model.RotateWebhookSecretPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RotateWebhookSecretPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORotation2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐRotation(ctx context.Context, sel ast.SelectionSet, v *keys.Rotation) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Rotation(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalORotationDelivery2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRotationDelivery(ctx context.Context, v any) (*lifecycle.RotationDelivery, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := lifecycle.RotationDelivery(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalORotationDelivery2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRotationDelivery(ctx context.Context, sel ast.SelectionSet, v *lifecycle.RotationDelivery) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) marshalORotationSchedule2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐSchedule(ctx context.Context, sel ast.SelectionSet, v *keys.Schedule) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RotationSchedule(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalORotationScheduleInput2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐScheduleInput(ctx context.Context, v any) (*keys.ScheduleInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputRotationScheduleInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalOScopeDefinitionInput2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋdirectoryᚐScopeDefinitionInputᚄ(ctx context.Context, v any) ([]directory.ScopeDefinitionInput, error) {
 	if v == nil {
 		return nil, nil
@@ -20085,6 +29221,20 @@ func (ec *executionContext) unmarshalOScopeFilter2ᚖgithubᚗcomᚋkeytagᚋkey
 	}
 	res, err := ec.unmarshalInputScopeFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOSetApiKeyNotificationPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐSetAPIKeyNotificationPayload(ctx context.Context, sel ast.SelectionSet, v *model.SetAPIKeyNotificationPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SetApiKeyNotificationPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSetRotationSchedulePayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐSetRotationSchedulePayload(ctx context.Context, sel ast.SelectionSet, v *model.SetRotationSchedulePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SetRotationSchedulePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
@@ -20145,6 +29295,13 @@ func (ec *executionContext) marshalOSuspendApiKeyPayload2ᚖgithubᚗcomᚋkeyta
 		return graphql.Null
 	}
 	return ec._SuspendApiKeyPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOTestRotationWebhookPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐTestRotationWebhookPayload(ctx context.Context, sel ast.SelectionSet, v *model.TestRotationWebhookPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._TestRotationWebhookPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOUpdateApiKeyPayload2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐUpdateAPIKeyPayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateAPIKeyPayload) graphql.Marshaler {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/internal/alert"
 	"github.com/keytag/keytag/internal/keys"
 )
 
@@ -29,6 +30,14 @@ type (
 	UserEdge          = Edge[*db.User]
 	ProjectConnection struct{ Connection[*db.Project] }
 	ProjectEdge       = Edge[*db.Project]
+
+	AlertSourceConnection struct{ Connection[alert.Source] }
+	AlertSourceEdge       = Edge[alert.Source]
+
+	OperatorMessageConnection struct {
+		Connection[*db.OperatorMessage]
+	}
+	OperatorMessageEdge = Edge[*db.OperatorMessage]
 
 	AuditEventConnection struct{ Connection[*db.AuditEvent] }
 	AuditEventEdge       = Edge[*db.AuditEvent]

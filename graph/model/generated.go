@@ -27,6 +27,24 @@ type CompleteRotationPayload struct {
 	UserErrors []fault.UserError `json:"userErrors"`
 }
 
+// What became of deleteAlertJob.
+type DeleteAlertJobPayload struct {
+	// The id of the deleted job.
+	DeletedAlertJobID *string `json:"deletedAlertJobId,omitempty"`
+	// Its key.
+	APIKey *keys.View `json:"apiKey,omitempty"`
+	// Why nothing was changed.
+	UserErrors []fault.UserError `json:"userErrors"`
+}
+
+// What became of deleteAlertSource.
+type DeleteAlertSourcePayload struct {
+	// The id of the deleted alert source.
+	DeletedAlertSourceID *string `json:"deletedAlertSourceId,omitempty"`
+	// Why nothing was changed.
+	UserErrors []fault.UserError `json:"userErrors"`
+}
+
 // What became of deleteEnvironment.
 type DeleteEnvironmentPayload struct {
 	// The id of the deleted environment.
@@ -77,6 +95,14 @@ type RemoveAPIKeyPayload struct {
 	UserErrors []fault.UserError `json:"userErrors"`
 }
 
+// What became of replyOperatorMessage.
+type ReplyOperatorMessagePayload struct {
+	// The message as it is now.
+	OperatorMessage *db.OperatorMessage `json:"operatorMessage,omitempty"`
+	// Why nothing was changed.
+	UserErrors []fault.UserError `json:"userErrors"`
+}
+
 // What became of resumeApiKey.
 type ResumeAPIKeyPayload struct {
 	// The key as it is now.
@@ -89,6 +115,20 @@ type ResumeAPIKeyPayload struct {
 type RevokeAPIKeyPayload struct {
 	// The key as it is now.
 	APIKey *keys.View `json:"apiKey,omitempty"`
+	// Why nothing was changed.
+	UserErrors []fault.UserError `json:"userErrors"`
+}
+
+// Whose signing secret to replace.
+type RotateWebhookSecretInput struct {
+	// An API key with a rotation webhook, or a webhook alert source.
+	ID string `json:"id"`
+}
+
+// What became of rotateWebhookSecret.
+type RotateWebhookSecretPayload struct {
+	// The new signing secret. Shown this once; the old one signs along for 24 hours.
+	WebhookSecret *string `json:"webhookSecret,omitempty"`
 	// Why nothing was changed.
 	UserErrors []fault.UserError `json:"userErrors"`
 }
@@ -109,6 +149,12 @@ type SuspendAPIKeyPayload struct {
 	APIKey *keys.View `json:"apiKey,omitempty"`
 	// Why nothing was changed.
 	UserErrors []fault.UserError `json:"userErrors"`
+}
+
+// Which rotation webhook to test.
+type TestRotationWebhookInput struct {
+	// The key.
+	ID string `json:"id"`
 }
 
 // What became of updateApiKey.

@@ -14,6 +14,10 @@ type Config struct {
 	Listen           string      `env:"KEYTAG_LISTEN" default:"127.0.0.1:8080" validate:"listen" usage:"address to listen on, host:port"`
 	PublicURL        string      `env:"KEYTAG_PUBLIC_URL" default:"http://localhost:8080" validate:"public_url" usage:"where users reach the server; used in links"`
 	BootstrapKeyFile string      `env:"KEYTAG_BOOTSTRAP_KEY_FILE" usage:"write the first administrator's key to this file instead of printing it"`
+	EncryptionKey    Secret      `env:"KEYTAG_ENCRYPTION_KEY" validate:"encryption_key" usage:"32 bytes in base64, optionally with an id and a colon before them; several separated by commas, the first encrypts; needed for webhooks"`
+	SMTPURL          Secret      `env:"KEYTAG_SMTP_URL" usage:"e-mail: smtp://USER:PASSWORD@HOST:587 (STARTTLS) or smtps://USER:PASSWORD@HOST:465"`
+	SMTPFrom         string      `env:"KEYTAG_SMTP_FROM" usage:"sender of e-mail"`
+	PrivateWebhooks  bool        `env:"KEYTAG_ALLOW_PRIVATE_WEBHOOKS" default:"false" usage:"let webhooks reach loopback and private addresses, and plain http"`
 	LogLevel         string      `env:"KEYTAG_LOG_LEVEL" default:"info" validate:"oneof=debug info warn error" usage:"debug, info, warn or error"`
 	LogFormat        string      `env:"KEYTAG_LOG_FORMAT" validate:"omitempty,oneof=text json" usage:"text or json (default text on a terminal, else json)"`
 	Introspection    bool        `env:"KEYTAG_INTROSPECTION" default:"true" usage:"answer introspection queries"`

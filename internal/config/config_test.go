@@ -39,7 +39,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.origins = nil
-	want := `{sqlite://keytag.db 127.0.0.1:8080 http://localhost:8080  info  true true map[] []}`
+	want := `{sqlite://keytag.db 127.0.0.1:8080 http://localhost:8080     false info  true true map[] []}`
 	if fmt.Sprint(got) != want {
 		t.Errorf("got  %v\nwant %s", got, want)
 	}
@@ -79,7 +79,8 @@ func TestEverySettingHasAFlagAndAVariable(t *testing.T) {
 	flags := pflag.NewFlagSet("keytag", pflag.ContinueOnError)
 	Flags(flags)
 	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	want := []string{"bootstrap-key-file", "database-url", "introspection", "listen", "log-format", "log-level", "playground", "public-url"}
+	want := []string{"allow-private-webhooks", "bootstrap-key-file", "database-url", "encryption-key", "introspection", "listen", "log-format", "log-level",
+		"playground", "public-url", "smtp-from", "smtp-url"}
 	if !slices.Equal(names, want) {
 		t.Errorf("flags %v, want %v", names, want)
 	}
@@ -92,7 +93,7 @@ func TestEverySettingHasAFlagAndAVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.origins = nil
-	if s := fmt.Sprint(got); s != `{postgres://u@h/d [::1]:0 https://keys.example/base /k warn json false false map[] []}` {
+	if s := fmt.Sprint(got); s != `{postgres://u@h/d [::1]:0 https://keys.example/base /k    false warn json false false map[] []}` {
 		t.Errorf("got %s", s)
 	}
 }
@@ -116,6 +117,10 @@ func TestWrongValuesNameWhatIsAllowed(t *testing.T) {
 		{"KEYTAG_DATABASE_URL=host=h password=hunter2", "KEYTAG_DATABASE_URL: must be sqlite://PATH or postgres://USER@HOST/NAME, got something else"},
 		{"KEYTAG_DATABASE_URL=u:hunter2://h", "KEYTAG_DATABASE_URL: must be sqlite://PATH or postgres://USER@HOST/NAME, got something else"},
 		{"KEYTAG_DATABASE_URL=sqlite://", "KEYTAG_DATABASE_URL: must be sqlite://PATH or postgres://USER@HOST/NAME, got a sqlite:// address that does not fit"},
+		{"KEYTAG_ENCRYPTION_KEY=hunter2", "KEYTAG_ENCRYPTION_KEY: must be 32 bytes in base64, optionally with an id of [a-z0-9-] and a colon before them; several are separated by commas, and the first encrypts, got something else"},
+		{"KEYTAG_SMTP_FROM=keytag@example.org", "KEYTAG_SMTP_URL: must be set when KEYTAG_SMTP_FROM is"},
+		{"KEYTAG_SMTP_URL=smtp://u:hunter2@h", "KEYTAG_SMTP_FROM: must be set when KEYTAG_SMTP_URL is"},
+		{"KEYTAG_ALLOW_PRIVATE_WEBHOOKS=yes", `KEYTAG_ALLOW_PRIVATE_WEBHOOKS: must be true or false, got "yes"`},
 		{"KEYTAG_DATABASE_URL_FILE=/does/not/exist", `KEYTAG_DATABASE_URL_FILE: must name a readable file, got "/does/not/exist": no such file or directory`},
 	}
 	for _, c := range cases {

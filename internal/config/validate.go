@@ -12,6 +12,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-playground/validator/v10"
+
+	"github.com/keytag/keytag/internal/mail"
+	"github.com/keytag/keytag/internal/seal"
 )
 
 var rules = newRules()
@@ -20,9 +23,10 @@ func newRules() *validator.Validate {
 	v := validator.New(validator.WithRequiredStructEnabled())
 	v.RegisterTagNameFunc(func(field reflect.StructField) string { return field.Tag.Get("env") })
 	for tag, rule := range map[string]func(string) bool{
-		"database_url": isDatabaseURL,
-		"listen":       isListen,
-		"public_url":   isPublicURL,
+		"database_url":   isDatabaseURL,
+		"listen":         isListen,
+		"public_url":     isPublicURL,
+		"encryption_key": func(text string) bool { _, err := seal.Parse(text); return err == nil },
 	} {
 		if err := v.RegisterValidation(tag, func(fl validator.FieldLevel) bool { return rule(fl.Field().String()) }); err != nil {
 			panic(err) // only for an empty tag or a nil function
@@ -42,6 +46,9 @@ func check(config Config) []error {
 			problems = append(problems, fmt.Errorf("%s: must be %s, got %s", w.Field(), allowed(w), given(w.Value())))
 		}
 	}
+	if _, err := config.Mail(); err != nil {
+		problems = append(problems, err)
+	}
 	return problems
 }
 
@@ -51,6 +58,8 @@ func allowed(wrong validator.FieldError) string {
 		return "sqlite://PATH or postgres://USER@HOST/NAME"
 	case "listen":
 		return "host:port (an empty host means every address)"
+	case "encryption_key":
+		return strings.TrimPrefix(seal.ErrKey.Error(), "must be ")
 	case "public_url":
 		return "an http:// or https:// address without user, query or fragment"
 	}
@@ -62,6 +71,9 @@ var userInfo = regexp.MustCompile(`//[^/]*@`)
 // given shows a wrong value. Of a database address only the scheme is shown:
 // where the password stands in an address that is not understood, nobody knows.
 func given(value any) string {
+	if _, ok := value.(Secret); ok {
+		return "something else"
+	}
 	address, ok := value.(DatabaseURL)
 	if !ok {
 		return strconv.Quote(shorten(userInfo.ReplaceAllString(fmt.Sprint(value), "//[redacted]@")))
@@ -106,4 +118,17 @@ func isPublicURL(text string) bool {
 	parsed, err := url.Parse(text)
 	return err == nil && (parsed.Scheme == "http" || parsed.Scheme == "https") && parsed.Hostname() != "" &&
 		parsed.User == nil && parsed.RawQuery == "" && !parsed.ForceQuery && parsed.Fragment == ""
+}
+
+// Mail is what sends e-mail, nil when that is not configured.
+func (c Config) Mail() (*mail.Sender, error) {
+	switch {
+	case c.SMTPURL == "" && c.SMTPFrom == "":
+		return nil, nil
+	case c.SMTPURL == "":
+		return nil, errors.New("KEYTAG_SMTP_URL: must be set when KEYTAG_SMTP_FROM is")
+	case c.SMTPFrom == "":
+		return nil, errors.New("KEYTAG_SMTP_FROM: must be set when KEYTAG_SMTP_URL is")
+	}
+	return mail.New(c.SMTPURL.Reveal(), c.SMTPFrom)
 }

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -26,6 +27,7 @@ type UpdatePolicyInput struct {
 	NotAccessedExpirationPeriod graphql.Omittable[*lifecycle.Period]
 	DefaultGracePeriod          graphql.Omittable[*lifecycle.Period]
 	MaxGracePeriod              graphql.Omittable[*lifecycle.Period]
+	ReminderLeadTimes           graphql.Omittable[[]lifecycle.Period]
 }
 
 // Policy is the policy in force at a level, with the level that set each value.
@@ -34,6 +36,7 @@ type Policy struct {
 	NotAccessedExpirationPeriod *lifecycle.Period
 	DefaultGracePeriod          lifecycle.Period
 	MaxGracePeriod              lifecycle.Period
+	ReminderLeadTimes           []lifecycle.Period
 	Sources                     []PolicySource
 }
 
@@ -60,6 +63,7 @@ func policyInForce(o *db.Organization, p *db.Project, now time.Time) *Policy {
 		NotAccessedExpirationPeriod: combined.NotAccessed(now),
 		DefaultGracePeriod:          combined.DefaultGrace(now),
 		MaxGracePeriod:              combined.MaxGrace(now),
+		ReminderLeadTimes:           combined.ReminderLeadTimes(),
 		Sources:                     []PolicySource{},
 	}
 	source := func(field string, inForce *lifecycle.Period, organization *lifecycle.Period, organizationSet bool, project *lifecycle.Period) {
@@ -78,6 +82,12 @@ func policyInForce(o *db.Organization, p *db.Project, now time.Time) *Policy {
 	source("notAccessedExpirationPeriod", policy.NotAccessedExpirationPeriod, o.NotAccessedExpirationPeriod, o.NotAccessedExpirationPeriod != nil || o.NotAccessedOff, own.NotAccessedExpirationPeriod)
 	source("defaultGracePeriod", &policy.DefaultGracePeriod, o.DefaultGracePeriod, o.DefaultGracePeriod != nil, own.DefaultGracePeriod)
 	source("maxGracePeriod", &policy.MaxGracePeriod, o.MaxGracePeriod, o.MaxGracePeriod != nil, own.MaxGracePeriod)
+	switch {
+	case p != nil && p.ReminderLeadTimes != nil:
+		policy.Sources = append(policy.Sources, PolicySource{Field: "reminderLeadTimes", Project: p})
+	case o.ReminderLeadTimes != nil:
+		policy.Sources = append(policy.Sources, PolicySource{Field: "reminderLeadTimes", Organization: o})
+	}
 	return policy
 }
 
@@ -126,18 +136,42 @@ func (d *Directory) UpdatePolicy(ctx context.Context, in UpdatePolicyInput) (*Po
 		if err := in.check(organization, project, now); err != nil {
 			return err
 		}
-		if sweep, err = keys.BeginSweep(ctx, tx, now, p.OrganizationID, in.ProjectID); err != nil {
-			return err
+		if in.MaxExpirationPeriod.IsSet() || in.NotAccessedExpirationPeriod.IsSet() || in.ReminderLeadTimes.IsSet() {
+			sweep, err = keys.BeginSweep(ctx, tx, now, p.OrganizationID, in.ProjectID, in.ReminderLeadTimes.IsSet())
+			if err != nil {
+				return err
+			}
 		}
 		return audit.Record(ctx, tx, audit.Event{At: now, Action: "policy.changed", SubjectID: subject, Changes: fields})
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := d.keys.Sweep(ctx, sweep); err != nil {
-		return nil, err
+	if sweep != "" {
+		if err := d.keys.Sweep(ctx, sweep); err != nil {
+			return nil, err
+		}
 	}
 	return policyInForce(organization, project, now), nil
+}
+
+const maxLeadTimes = 10
+
+// checkLeadTimes refuses lead times that would tell nobody anything, or twice the same.
+func (in UpdatePolicyInput) checkLeadTimes(now time.Time) fault.List {
+	leads := in.ReminderLeadTimes.Value()
+	if len(leads) > maxLeadTimes {
+		return fault.List{fault.Invalid(fmt.Sprintf("reminderLeadTimes must have at most %d entries", maxLeadTimes), "reminderLeadTimes")}
+	}
+	seen := map[time.Time]bool{}
+	for _, lead := range leads {
+		at := lead.From(now)
+		if lead.IsZero() || seen[at] {
+			return fault.List{fault.Invalid("reminderLeadTimes must be positive and differ from each other", "reminderLeadTimes")}
+		}
+		seen[at] = true
+	}
+	return nil
 }
 
 // periods are the members of the input by name.
@@ -152,7 +186,7 @@ func (in UpdatePolicyInput) periods() map[string]graphql.Omittable[*lifecycle.Pe
 
 // check refuses what cannot be meant, given the levels as they would be.
 func (in UpdatePolicyInput) check(o *db.Organization, p *db.Project, now time.Time) error {
-	var faults fault.List
+	faults := in.checkLeadTimes(now)
 	if p := in.NotAccessedExpirationPeriod.Value(); p != nil && p.IsZero() {
 		faults = append(faults, fault.Invalid("notAccessedExpirationPeriod must be positive", "notAccessedExpirationPeriod"))
 	}
@@ -191,6 +225,7 @@ func (in UpdatePolicyInput) applyToOrganization(ctx context.Context, tx *store.T
 		func() { update.ClearNotAccessedExpirationPeriod().SetNotAccessedOff(true) })
 	set(in.DefaultGracePeriod, func(v lifecycle.Period) { update.SetDefaultGracePeriod(v) }, func() { update.ClearDefaultGracePeriod() })
 	set(in.MaxGracePeriod, func(v lifecycle.Period) { update.SetMaxGracePeriod(v) }, func() { update.ClearMaxGracePeriod() })
+	setLeadTimes(in.ReminderLeadTimes, func(v []lifecycle.Period) { update.SetReminderLeadTimes(v) }, func() { update.ClearReminderLeadTimes() })
 	return update.Modify(touch).Save(ctx)
 }
 
@@ -200,7 +235,19 @@ func (in UpdatePolicyInput) applyToProject(ctx context.Context, tx *store.Tx, no
 	set(in.NotAccessedExpirationPeriod, func(v lifecycle.Period) { update.SetNotAccessedExpirationPeriod(v) }, func() { update.ClearNotAccessedExpirationPeriod() })
 	set(in.DefaultGracePeriod, func(v lifecycle.Period) { update.SetDefaultGracePeriod(v) }, func() { update.ClearDefaultGracePeriod() })
 	set(in.MaxGracePeriod, func(v lifecycle.Period) { update.SetMaxGracePeriod(v) }, func() { update.ClearMaxGracePeriod() })
+	setLeadTimes(in.ReminderLeadTimes, func(v []lifecycle.Period) { update.SetReminderLeadTimes(v) }, func() { update.ClearReminderLeadTimes() })
 	return update.Save(ctx)
+}
+
+// setLeadTimes is set for the one member that is a list; an empty one tells nobody.
+func setLeadTimes(member graphql.Omittable[[]lifecycle.Period], value func([]lifecycle.Period), null func()) {
+	switch v := member.Value(); {
+	case !member.IsSet():
+	case v == nil:
+		null()
+	default:
+		value(v)
+	}
 }
 
 // set carries an input member over: a value, a null, or nothing.
@@ -224,4 +271,16 @@ var organizationFields = []change.Recorded[db.Organization]{
 	}},
 	{Name: "defaultGracePeriod", Value: func(o *db.Organization) *string { return change.Optional(o.DefaultGracePeriod) }},
 	{Name: "maxGracePeriod", Value: func(o *db.Organization) *string { return change.Optional(o.MaxGracePeriod) }},
+	{Name: "reminderLeadTimes", Value: func(o *db.Organization) *string { return leadTimes(o.ReminderLeadTimes) }},
+}
+
+func leadTimes(leads []lifecycle.Period) *string {
+	if leads == nil {
+		return nil
+	}
+	texts := make([]string, len(leads))
+	for i, lead := range leads {
+		texts[i] = lead.String()
+	}
+	return change.List(texts)
 }

@@ -129,4 +129,5 @@ var projectFields = []change.Recorded[db.Project]{
 	{Name: "notAccessedExpirationPeriod", Value: func(p *db.Project) *string { return change.Optional(p.NotAccessedExpirationPeriod) }},
 	{Name: "defaultGracePeriod", Value: func(p *db.Project) *string { return change.Optional(p.DefaultGracePeriod) }},
 	{Name: "maxGracePeriod", Value: func(p *db.Project) *string { return change.Optional(p.MaxGracePeriod) }},
+	{Name: "reminderLeadTimes", Value: func(p *db.Project) *string { return leadTimes(p.ReminderLeadTimes) }},
 }

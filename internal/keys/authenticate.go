@@ -26,6 +26,9 @@ func (a *Authority) Authenticate(ctx context.Context, text string, use Use) (con
 	if key == nil {
 		return nil, invalidKey()
 	}
+	if key, err = a.handOver(ctx, key, presented, use); err != nil {
+		return nil, err
+	}
 	code, err := a.judge(ctx, key, now, demand{ip: &use.IP})
 	if err != nil {
 		return nil, err
@@ -45,6 +48,22 @@ func (a *Authority) Authenticate(ctx context.Context, text string, use Use) (con
 	p := rightsOf(key)
 	p.ReplayOnly, p.Probe = replayOnly, use.Probe
 	return newContext(principal.NewContext(ctx, p), &caller{key: key}), nil
+}
+
+// handOver lets a pending key whose text was presented work, and answers the key as it is then. A mere
+// look leaves it pending.
+func (a *Authority) handOver(ctx context.Context, key *db.APIKey, presented secret.Secret, use Use) (*db.APIKey, error) {
+	if key.PendingSince == nil || use.Probe || stateOf(key, a.now()).Status.Ended() {
+		return key, nil
+	}
+	if err := a.activatePresented(ctx, key); err != nil {
+		return nil, err
+	}
+	again, err := a.present(ctx, presented)
+	if again == nil && err == nil {
+		err = invalidKey()
+	}
+	return again, err
 }
 
 // mayReplay recognises a key whose life a rotation without grace ended, and that would work but for

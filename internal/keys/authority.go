@@ -27,6 +27,9 @@ type Authority struct {
 	store *store.Store
 	clock func() time.Time
 	log   *slog.Logger
+
+	hooks    Hooks
+	outbound Outbound
 }
 
 // New returns an Authority over the keys in s that reads the time from clock.
@@ -76,10 +79,10 @@ func (a *Authority) get(ctx context.Context, id string) (*View, error) {
 	return view(ctx, row, a.now()), nil
 }
 
-// hold takes a key, and with it its family, for the rest of the transaction: whoever else wants to
+// Hold takes a key, and with it its family, for the rest of the transaction: whoever else wants to
 // change a key of the family waits, and then sees what became of it. It answers the row as it is
 // now, and a user error on field `id` when there is none that the caller may see.
-func hold(ctx context.Context, tx *store.Tx, id string) (*db.APIKey, error) {
+func Hold(ctx context.Context, tx *store.Tx, id string) (*db.APIKey, error) {
 	seen, err := tx.APIKey.Get(ctx, id)
 	if db.IsNotFound(err) {
 		return nil, fault.NotFound("API key", "id")
@@ -87,19 +90,32 @@ func hold(ctx context.Context, tx *store.Tx, id string) (*db.APIKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	system := principal.System(ctx)
-	held := tx.APIKey.Query().Where(apikey.ID(id)).WithOwner().WithReplacedBy()
-	if tx.Dialect() == dialect.Postgres { // SQLite has one writer
-		if _, err := tx.KeyFamily.Query().Where(keyfamily.ID(seen.FamilyID)).ForUpdate().OnlyID(system); err != nil {
-			return nil, err
-		}
-		held.ForUpdate()
-	}
-	key, err := held.Only(system)
+	key, err := holdFamily(ctx, tx, seen.ID, seen.FamilyID)
 	if err == nil && key.RemovedAt != nil { // while this waited
 		return nil, fault.NotFound("API key", "id")
 	}
 	return key, err
+}
+
+// holdAny is Hold for the server itself: a removed key is held like any other.
+func holdAny(ctx context.Context, tx *store.Tx, id string) (*db.APIKey, error) {
+	seen, err := tx.APIKey.Get(principal.System(ctx), id)
+	if err != nil {
+		return nil, err
+	}
+	return holdFamily(ctx, tx, id, seen.FamilyID)
+}
+
+func holdFamily(ctx context.Context, tx *store.Tx, id, familyID string) (*db.APIKey, error) {
+	system := principal.System(ctx)
+	held := tx.APIKey.Query().Where(apikey.ID(id)).WithOwner().WithReplacedBy()
+	if tx.Dialect() == dialect.Postgres { // SQLite has one writer
+		if _, err := tx.KeyFamily.Query().Where(keyfamily.ID(familyID)).ForUpdate().OnlyID(system); err != nil {
+			return nil, err
+		}
+		held.ForUpdate()
+	}
+	return held.Only(system)
 }
 
 // conclude reads a held key after it was changed and records what happened to it.

@@ -16,6 +16,7 @@ var recorded = []change.Recorded[db.APIKey]{
 	{Name: "allowedIps", Value: func(k *db.APIKey) *string { return change.List(k.AllowedIps) }},
 	{Name: "expiresAt", Value: func(k *db.APIKey) *string { return change.Instant(k.ExpiresAt) }},
 	{Name: "graceExpiresAt", Value: func(k *db.APIKey) *string { return change.Instant(k.GraceExpiresAt) }},
+	{Name: "nextRotationAt", Value: func(k *db.APIKey) *string { return change.Instant(k.NextRotationAt) }},
 	{Name: "suspendedAt", Value: func(k *db.APIKey) *string { return change.Instant(k.SuspendedAt) }},
 	{Name: "revokedAt", Value: func(k *db.APIKey) *string { return change.Instant(k.RevokedAt) }},
 	{Name: "removedAt", Value: func(k *db.APIKey) *string { return change.Instant(k.RemovedAt) }},

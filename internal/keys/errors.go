@@ -117,8 +117,8 @@ type KeyNotLiveError struct {
 	Since  time.Time
 }
 
-// notLive answers the error for a key in a state that is not live.
-func notLive(v *View) *KeyNotLiveError {
+// NotLive answers the error for a key in a state that is not live.
+func NotLive(v *View) *KeyNotLiveError {
 	s := stateOf(v.APIKey, v.now)
 	since := v.SuspendedAt
 	if s.Status.Ended() {

@@ -144,6 +144,9 @@ func (a *Authority) Find(ctx context.Context, s Search) (*Found, error) {
 	if s.Filter != nil {
 		all.Where(s.Filter.predicates(now)...)
 	}
+	if s.Filter == nil || s.Filter.Statuses == nil {
+		all.Where(handedOver(now))
+	}
 	rows, err := readPage(ctx, load(all.Clone(), s.With), order, bounds)
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/typeid"
+	"github.com/keytag/keytag/internal/webhook"
 )
 
 // CreateInput says what a new key shall be; see CreateApiKeyInput in the schema.
@@ -30,6 +31,8 @@ type CreateInput struct {
 	ExpiresAt      *time.Time
 	ExpiresIn      *lifecycle.Period
 	AllowedIPs     []string
+	Rotation       *ScheduleInput
+	Notification   *NotificationInput
 }
 
 // Issued is a new key, or one found again by its idempotency key.
@@ -38,10 +41,14 @@ type Issued struct {
 	Replayed bool
 	Warnings []string
 	secret   secret.Secret
+	signer   webhook.Secret
 }
 
 // Secret is the whole key text, nil when there is none to show.
 func (i Issued) Secret() *string { return reveal(i.secret) }
+
+// WebhookSecret signs the rotation webhook, nil when none was given.
+func (i Issued) WebhookSecret() *string { return revealSigner(i.signer) }
 
 func reveal(s secret.Secret) *string {
 	if s.IsZero() {
@@ -71,9 +78,10 @@ func (a *Authority) create(ctx context.Context, now time.Time, request *request,
 	minted := secret.Mint()
 	var made *db.APIKey
 	var warnings []string
+	var signer webhook.Secret
 	err := a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		var err error
-		if made, warnings, err = draft(ctx, tx, now, in); err != nil {
+		if made, warnings, err = a.draft(ctx, tx, now, in); err != nil {
 			return err
 		}
 		if err := insertFamily(ctx, tx, made); err != nil {
@@ -81,6 +89,18 @@ func (a *Authority) create(ctx context.Context, now time.Time, request *request,
 		}
 		if err := insert(ctx, tx, made, minted); err != nil {
 			return err
+		}
+		if in.Rotation != nil {
+			if signer, err = a.writeSchedule(ctx, tx, now, made, *in.Rotation); err != nil {
+				return err
+			}
+		}
+		if in.Notification != nil {
+			more, err := a.hooks.Notify(ctx, tx, now, made, *in.Notification)
+			if err != nil {
+				return prefixed("notification.", err)
+			}
+			warnings = append(warnings, more...)
 		}
 		if err := request.remember(ctx, tx, now, made.ID); err != nil {
 			return err
@@ -93,11 +113,11 @@ func (a *Authority) create(ctx context.Context, now time.Time, request *request,
 	if err != nil {
 		return Issued{}, err
 	}
-	return Issued{APIKey: view(ctx, made, now), Warnings: warnings, secret: minted}, nil
+	return Issued{APIKey: view(ctx, made, now), Warnings: warnings, secret: minted, signer: signer}, nil
 }
 
 // draft checks the whole input and answers the row of the key to be, without a digest.
-func draft(ctx context.Context, tx *store.Tx, now time.Time, in CreateInput) (*db.APIKey, []string, error) {
+func (a *Authority) draft(ctx context.Context, tx *store.Tx, now time.Time, in CreateInput) (*db.APIKey, []string, error) {
 	p := principal.From(ctx)
 	name, description, faults := labels(in.Name, in.Description)
 	owner, err := ownerOf(ctx, tx, in.OwnerID)
@@ -135,6 +155,10 @@ func draft(ctx context.Context, tx *store.Tx, now time.Time, in CreateInput) (*d
 	if expiryFault != nil {
 		faults = append(faults, expiryFault)
 	}
+	made := &db.APIKey{CreatedAt: now, ExpiresAt: &expiresAt}
+	if in.Rotation != nil && expiryFault == nil {
+		faults = append(faults, in.Rotation.check(a.outbound, "rotation.", policy, made, now)...)
+	}
 	if len(faults) > 0 {
 		return nil, nil, faults
 	}
@@ -162,6 +186,22 @@ func draft(ctx context.Context, tx *store.Tx, now time.Time, in CreateInput) (*d
 func collect(faults fault.List, err error) (fault.List, error) {
 	found, err := fault.Split(err)
 	return append(faults, found...), err
+}
+
+// prefixed names the fields of user errors behind that of the input they are members of.
+func prefixed(prefix string, err error) error {
+	list, err := fault.Split(err)
+	for _, e := range list {
+		if e, ok := e.(*fault.InputError); ok {
+			for i := range e.Fields {
+				e.Fields[i] = prefix + e.Fields[i]
+			}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return list.OrNil()
 }
 
 // ownerOf is the user a new key shall act as: the viewer, or for administrators anyone in the
@@ -254,6 +294,7 @@ func insert(ctx context.Context, tx *store.Tx, draft *db.APIKey, minted secret.S
 		SetFamilyID(draft.FamilyID).
 		SetGeneration(draft.Generation).
 		SetNillableReplacesID(draft.ReplacesID).
+		SetNillablePendingSince(draft.PendingSince).
 		SetCreatedAt(draft.CreatedAt).
 		SetUpdatedAt(draft.UpdatedAt).
 		SetNillableExpiresAt(draft.ExpiresAt).

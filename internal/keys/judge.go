@@ -24,6 +24,7 @@ const (
 	Expired            VerificationCode = "EXPIRED"
 	Inactive           VerificationCode = "INACTIVE"
 	GraceOver          VerificationCode = "GRACE_ENDED"
+	NotActive          VerificationCode = "NOT_ACTIVE"
 	Suspended          VerificationCode = "SUSPENDED"
 	OwnerDisabled      VerificationCode = "OWNER_DISABLED"
 	OwnerNotPrivileged VerificationCode = "OWNER_NOT_PRIVILEGED"
@@ -51,6 +52,8 @@ func (a *Authority) judge(ctx context.Context, key *db.APIKey, at time.Time, d d
 		return Revoked, nil
 	case state.Status == lifecycle.Expired:
 		return endedBecause(state.EndsBecause), nil
+	case state.Status == lifecycle.Pending:
+		return NotActive, nil
 	case state.Status == lifecycle.Suspended:
 		return Suspended, nil
 	case owner.DisabledAt != nil:
@@ -117,6 +120,8 @@ func refusal(key *db.APIKey, code VerificationCode, now time.Time) *fault.Error 
 		return &fault.Error{Code: "api_keys.grace_ended", Message: "the API key was replaced and its grace is over", At: end}
 	case Expired:
 		return &fault.Error{Code: "api_keys.expired", Message: "the API key has expired", At: end}
+	case NotActive:
+		return &fault.Error{Code: "api_keys.not_active", Message: "the API key is not active yet"}
 	case Suspended:
 		return &fault.Error{Code: "api_keys.suspended", Message: "the API key is suspended", At: key.SuspendedAt}
 	case OwnerDisabled:

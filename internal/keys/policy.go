@@ -22,6 +22,7 @@ type Policy struct {
 	notAccessed   []lifecycle.Period
 	maxGrace      []lifecycle.Period
 	defaultGrace  lifecycle.Period
+	leadTimes     []lifecycle.Period
 }
 
 // The values of an organization that has set none.
@@ -30,6 +31,7 @@ var (
 	BuiltInNotAccessed   = lifecycle.MustPeriod("P3M")
 	BuiltInDefaultGrace  = lifecycle.MustPeriod("PT1H")
 	BuiltInMaxGrace      = lifecycle.MustPeriod("P7D")
+	BuiltInLeadTimes     = []lifecycle.Period{lifecycle.MustPeriod("P30D"), lifecycle.MustPeriod("P7D"), lifecycle.MustPeriod("P1D")}
 )
 
 // NewPolicy combines the two levels; project may be nil.
@@ -38,6 +40,10 @@ func NewPolicy(o *db.Organization, p *db.Project) Policy {
 		maxExpiration: []lifecycle.Period{or(o.MaxExpirationPeriod, BuiltInMaxExpiration)},
 		maxGrace:      []lifecycle.Period{or(o.MaxGracePeriod, BuiltInMaxGrace)},
 		defaultGrace:  or(o.DefaultGracePeriod, BuiltInDefaultGrace),
+		leadTimes:     BuiltInLeadTimes,
+	}
+	if o.ReminderLeadTimes != nil {
+		policy.leadTimes = o.ReminderLeadTimes
 	}
 	if !o.NotAccessedOff {
 		policy.notAccessed = []lifecycle.Period{or(o.NotAccessedExpirationPeriod, BuiltInNotAccessed)}
@@ -49,6 +55,9 @@ func NewPolicy(o *db.Organization, p *db.Project) Policy {
 	policy.notAccessed = also(policy.notAccessed, p.NotAccessedExpirationPeriod)
 	policy.maxGrace = also(policy.maxGrace, p.MaxGracePeriod)
 	policy.defaultGrace = or(p.DefaultGracePeriod, policy.defaultGrace)
+	if p.ReminderLeadTimes != nil {
+		policy.leadTimes = p.ReminderLeadTimes
+	}
 	return policy
 }
 
@@ -104,6 +113,10 @@ func (p Policy) DefaultGrace(t time.Time) lifecycle.Period {
 	return period
 }
 
+// ReminderLeadTimes are how long before the end of a key its owner is told; those of the project
+// override those of the organization.
+func (p Policy) ReminderLeadTimes() []lifecycle.Period { return p.leadTimes }
+
 // latestEnd is the last instant at which the lifetime of a key made at t may end.
 func (p Policy) latestEnd(t time.Time) time.Time {
 	_, end := strictest(p.maxExpiration, t)
@@ -148,6 +161,20 @@ func policyOf(ctx context.Context, tx *store.Tx, organizationID, projectID strin
 		return Policy{}, err
 	}
 	p, err := projects.Only(ctx)
+	if err != nil {
+		return Policy{}, err
+	}
+	return NewPolicy(o, p), nil
+}
+
+// readPolicy is policyOf for an answer that nothing is written under.
+func readPolicy(ctx context.Context, client *db.Client, organizationID, projectID string) (Policy, error) {
+	ctx = principal.System(ctx)
+	o, err := client.Organization.Get(ctx, organizationID)
+	if err != nil {
+		return Policy{}, err
+	}
+	p, err := client.Project.Get(ctx, projectID)
 	if err != nil {
 		return Policy{}, err
 	}

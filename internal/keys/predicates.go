@@ -62,6 +62,11 @@ func (f *ScopeFilter) predicates() []predicate.APIKey {
 	return ps
 }
 
+// handedOver: keys that are pending are listed only when they are asked for.
+func handedOver(now time.Time) predicate.APIKey {
+	return apikey.Or(apikey.PendingSinceIsNil(), apikey.EffectiveExpiresAtLTE(now))
+}
+
 // holdsOneOf: the key holds one of the scopes literally.
 func holdsOneOf(scopes []string) predicate.APIKey {
 	values := make([]any, len(scopes))
@@ -81,7 +86,11 @@ func holdsOneOf(scopes []string) predicate.APIKey {
 // revocation among them, and never null.
 func hasStatus(status lifecycle.Status, t time.Time) predicate.APIKey {
 	ended := apikey.EffectiveExpiresAtLTE(t)
-	alive := apikey.EffectiveExpiresAtGT(t)
+	pending := apikey.PendingSinceIsNil()
+	if status == lifecycle.Pending {
+		pending = apikey.PendingSinceNotNil()
+	}
+	alive := apikey.And(apikey.EffectiveExpiresAtGT(t), pending)
 	suspended := apikey.SuspendedAtLTE(t)
 	notSuspended := apikey.Or(apikey.SuspendedAtIsNil(), apikey.SuspendedAtGT(t))
 	rotated := apikey.And(apikey.RotatedAtLTE(t), apikey.GraceExpiresAtNotNil())
@@ -94,6 +103,8 @@ func hasStatus(status lifecycle.Status, t time.Time) predicate.APIKey {
 			apikey.RevokedAtIsNil(),
 			predicate.APIKey(sql.FieldsGT(apikey.FieldRevokedAt, apikey.FieldEffectiveExpiresAt)),
 		))
+	case lifecycle.Pending:
+		return alive
 	case lifecycle.Suspended:
 		return apikey.And(alive, suspended)
 	case lifecycle.RotatingOut:

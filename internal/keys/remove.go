@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/keytag/keytag/ent/db/apikey"
-	"github.com/keytag/keytag/ent/db/keyscope"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
@@ -23,9 +22,12 @@ type CompleteInput struct{ ID string }
 func (a *Authority) Remove(ctx context.Context, in RemoveInput) error {
 	_, err := a.change(ctx, in.ID, "api_key.removed", func(ctx context.Context, tx *store.Tx, key *View) error {
 		if !key.Status().Ended() {
-			if err := revoke(ctx, tx, key.now, key.APIKey, lifecycle.Unspecified, nil); err != nil {
+			if err := a.revoke(ctx, tx, key.now, key.APIKey, lifecycle.Unspecified, nil); err != nil {
 				return err
 			}
+		}
+		if err := a.silence(ctx, tx, key.now, key.APIKey); err != nil {
+			return err
 		}
 		system := principal.System(ctx)
 		if err := tx.APIKey.UpdateOneID(key.ID).SetUpdatedAt(key.now).SetRemovedAt(key.now).Exec(system); err != nil {
@@ -44,8 +46,7 @@ func (a *Authority) Remove(ctx context.Context, in RemoveInput) error {
 				return err
 			}
 		}
-		_, err = tx.KeyScope.Delete().Where(keyscope.KeyID(key.ID)).Exec(system)
-		return err
+		return deleteScopes(ctx, tx, key.ID)
 	})
 	return err
 }
@@ -59,7 +60,7 @@ func (a *Authority) Complete(ctx context.Context, in CompleteInput) (*View, erro
 		case !key.GraceExpiresAt.After(key.now):
 			return errUnchanged
 		case key.Status().Ended():
-			return notLive(key)
+			return NotLive(key)
 		}
 		return tx.APIKey.UpdateOneID(key.ID).SetUpdatedAt(key.now).SetGraceExpiresAt(key.now).Exec(ctx)
 	})

@@ -113,21 +113,28 @@ func (a *Authority) replay(ctx context.Context, now time.Time, r *request, self 
 	case [sha256.Size]byte(earlier.InputDigest) != r.digest:
 		return nil, fault.Input("idempotency.conflict", "idempotencyKey was used with another operation or input within the last 24 hours", "idempotencyKey")
 	}
+	return a.freshSecret(ctx, now, earlier.KeyID, self)
+}
+
+// freshSecret is a key that an earlier call made, with a fresh secret while it lives and has never
+// authenticated. self: the call was one that a key makes about itself.
+func (a *Authority) freshSecret(ctx context.Context, now time.Time, keyID string, self bool) (*replayed, error) {
+	p := principal.From(ctx)
 	for {
 		// The caller made this key, so its later rights do not hide it.
-		row, err := a.store.Client.APIKey.Get(principal.System(ctx), earlier.KeyID)
+		row, err := a.store.Client.APIKey.Get(principal.System(ctx), keyID)
 		if err != nil {
 			return nil, err
 		}
-		if p.ReplayOnly && (row.ReplacesID == nil || *row.ReplacesID != p.KeyID) {
+		successor := row.ReplacesID != nil && *row.ReplacesID == p.KeyID
+		if p.ReplayOnly && !successor {
 			return nil, ReplayOnlyRefusal(ctx)
 		}
 		found := &replayed{key: view(ctx, row, now)}
 		if row.AuthenticatedAt != nil || found.key.Status().Ended() {
 			return found, nil
 		}
-		itself := self && row.ReplacesID != nil && *row.ReplacesID == p.KeyID
-		if lacked := p.Lacks(row.Scopes); len(lacked) > 0 && !itself {
+		if lacked := p.Lacks(row.Scopes); len(lacked) > 0 && !(self && successor) {
 			return nil, scopesNotHeld(lacked)
 		}
 		fresh, err := a.replaceSecret(ctx, now, row)

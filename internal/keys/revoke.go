@@ -47,15 +47,15 @@ func (a *Authority) Revoke(ctx context.Context, in RevokeInput) (*View, error) {
 	now := a.now()
 	var revoked *db.APIKey
 	err = a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
-		key, err := hold(ctx, tx, in.ID)
+		key, err := Hold(ctx, tx, in.ID)
 		if err != nil {
 			return err
 		}
-		if err := revoke(ctx, tx, now, key, reason, note); err != nil {
+		if err := a.revoke(ctx, tx, now, key, reason, note); err != nil {
 			return err
 		}
 		if reason == lifecycle.KeyCompromise {
-			if err := revokeSuccessors(ctx, tx, now, key, note); err != nil {
+			if err := a.revokeSuccessors(ctx, tx, now, key, note); err != nil {
 				return err
 			}
 		}
@@ -70,7 +70,7 @@ func (a *Authority) Revoke(ctx context.Context, in RevokeInput) (*View, error) {
 }
 
 // revokeSuccessors ends every later generation of a held family that is not revoked.
-func revokeSuccessors(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, note *string) error {
+func (a *Authority) revokeSuccessors(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, note *string) error {
 	successors, err := tx.APIKey.Query().
 		Where(apikey.FamilyID(key.FamilyID), apikey.GenerationGT(key.Generation), apikey.RevokedAtIsNil()).
 		Order(db.Asc(apikey.FieldGeneration)).
@@ -79,7 +79,7 @@ func revokeSuccessors(ctx context.Context, tx *store.Tx, now time.Time, key *db.
 		return err
 	}
 	for _, successor := range successors {
-		if err := revoke(ctx, tx, now, successor, lifecycle.KeyCompromise, note); err != nil {
+		if err := a.revoke(ctx, tx, now, successor, lifecycle.KeyCompromise, note); err != nil {
 			return err
 		}
 	}
@@ -87,9 +87,12 @@ func revokeSuccessors(ctx context.Context, tx *store.Tx, now time.Time, key *db.
 }
 
 // revoke ends a held key unless it is revoked already.
-func revoke(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, reason lifecycle.RevocationReason, note *string) error {
+func (a *Authority) revoke(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, reason lifecycle.RevocationReason, note *string) error {
 	if key.RevokedAt != nil {
 		return nil
+	}
+	if err := abandonRotation(ctx, tx, now, key); err != nil {
+		return err
 	}
 	p := principal.From(ctx)
 	err := tx.APIKey.UpdateOneID(key.ID).
@@ -99,8 +102,12 @@ func revoke(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, re
 		SetNillableRevocationNote(note).
 		SetRevokedByUserID(p.UserID).
 		SetRevokedByKeyID(p.KeyID).
+		ClearNextRotationAt().
 		Exec(ctx)
 	if err != nil {
+		return err
+	}
+	if err := a.silence(ctx, tx, now, key); err != nil {
 		return err
 	}
 	_, err = conclude(ctx, tx, now, key, "api_key.revoked", string(reason))

@@ -86,7 +86,7 @@ func (a *Authority) rotate(ctx context.Context, in RotateInput, request *request
 		if principal.From(ctx).ReplayOnly {
 			return Rotated{}, ReplayOnlyRefusal(ctx)
 		}
-		return a.replace(ctx, now, in, request, self)
+		return a.replace(ctx, now, in, request, self, nil)
 	})
 	if userErrors, _ := fault.Split(err); len(userErrors) > 0 && principal.From(ctx).ReplayOnly {
 		return Rotated{}, ReplayOnlyRefusal(ctx)
@@ -94,18 +94,26 @@ func (a *Authority) rotate(ctx context.Context, in RotateInput, request *request
 	return rotated, err
 }
 
-// replace makes the successor and starts the grace, or answers why not.
-func (a *Authority) replace(ctx context.Context, now time.Time, in RotateInput, request *request, self bool) (Rotated, error) {
+// replace makes the successor and starts the grace, or answers why not. A claim token has to announce
+// a rotation of the key.
+func (a *Authority) replace(ctx context.Context, now time.Time, in RotateInput, request *request, self bool, claimToken *string) (Rotated, error) {
 	minted := secret.Mint()
 	var rotated Rotated
 	err := a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
-		row, err := hold(ctx, tx, in.ID)
+		row, err := Hold(ctx, tx, in.ID)
 		if err != nil {
 			return err
 		}
 		old := view(ctx, row, now)
 		if err := mayRotate(principal.From(ctx), old, self); err != nil {
 			return err
+		}
+		open, err := makeWay(ctx, tx, old)
+		if err != nil {
+			return err
+		}
+		if claimToken != nil && (open == nil || !a.outbound.Sealer.IsClaimToken(*claimToken, open.ID)) {
+			return badClaimToken()
 		}
 		successor, graceEnd, err := draftSuccessor(ctx, tx, old, in, self)
 		if err != nil {
@@ -119,7 +127,11 @@ func (a *Authority) replace(ctx context.Context, now time.Time, in RotateInput, 
 			SetRotatedAt(now).
 			SetUpdatedAt(now).
 			SetGraceExpiresAt(graceEnd).
+			ClearNextRotationAt().
 			Exec(ctx); err != nil {
+			return err
+		}
+		if err := a.record(ctx, tx, now, row, successor, open); err != nil {
 			return err
 		}
 		if err := request.remember(ctx, tx, now, successor.ID); err != nil {
@@ -143,16 +155,23 @@ func mayRotate(p *principal.Principal, old *View, self bool) error {
 	if lacked := p.Lacks(old.Scopes); len(lacked) > 0 && !self {
 		return scopesNotHeld(lacked)
 	}
-	if successor := old.Edges.ReplacedBy; successor != nil {
-		// A successor that ended without ever having been used does not stand in the way.
-		if !stateOf(successor, old.now).Status.Ended() || successor.LastUsedAt != nil {
-			return alreadyRotated(old.beside(successor))
-		}
+	if successor := standing(old); successor != nil {
+		return alreadyRotated(successor)
 	}
 	if !old.Status().Live() {
-		return notLive(old)
+		return NotLive(old)
 	}
 	return mayOwn(old.Edges.Owner)
+}
+
+// standing is the successor that took a key's place, nil when there is none: one that ended without
+// ever having been used does not stand in the way.
+func standing(old *View) *View {
+	successor := old.Edges.ReplacedBy
+	if successor == nil || stateOf(successor, old.now).Status.Ended() && successor.LastUsedAt == nil {
+		return nil
+	}
+	return old.beside(successor)
 }
 
 // draftSuccessor is the key to take old's place, and when old's grace ends.
@@ -194,14 +213,17 @@ func draftSuccessor(ctx context.Context, tx *store.Tx, old *View, in RotateInput
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	creator := principal.From(ctx).UserID
+	var creator *string // nobody: the server
+	if p := principal.From(ctx); p.UserID != "" {
+		creator = &p.UserID
+	}
 	return &db.APIKey{
 		ID:                  typeid.New(typeid.APIKey, now),
 		OrganizationID:      old.OrganizationID,
 		ProjectID:           old.ProjectID,
 		EnvironmentID:       old.EnvironmentID,
 		OwnerID:             old.OwnerID,
-		CreatedByID:         &creator,
+		CreatedByID:         creator,
 		Name:                old.Name,
 		Description:         old.Description,
 		Scopes:              scopes,

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/ent/db/keyscope"
 	"github.com/keytag/keytag/internal/catalogue"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/principal"
@@ -65,6 +66,11 @@ func insertScopes(ctx context.Context, tx *store.Tx, key *db.APIKey, scopes []st
 			SetKeyID(key.ID)
 	}
 	return tx.KeyScope.CreateBulk(rows...).Exec(ctx)
+}
+
+func deleteScopes(ctx context.Context, tx *store.Tx, keyID string) error {
+	_, err := tx.KeyScope.Delete().Where(keyscope.KeyID(keyID)).Exec(principal.System(ctx))
+	return err
 }
 
 func deprecations(project *db.Project, scopes scope.Set) []string {

@@ -29,7 +29,7 @@ func (a *Authority) Suspend(ctx context.Context, in SuspendInput) (*View, error)
 	p := principal.From(ctx)
 	return a.change(ctx, in.ID, "api_key.suspended", func(ctx context.Context, tx *store.Tx, key *View) error {
 		if key.Status().Ended() {
-			return notLive(key)
+			return NotLive(key)
 		}
 		if key.SuspendedAt != nil && (key.SuspendedByAdmin || !p.IsAdmin()) {
 			return errUnchanged
@@ -52,7 +52,7 @@ func (a *Authority) Resume(ctx context.Context, in ResumeInput) (*View, error) {
 	return a.change(ctx, in.ID, "api_key.resumed", func(ctx context.Context, tx *store.Tx, key *View) error {
 		switch {
 		case key.Status().Ended():
-			return notLive(key)
+			return NotLive(key)
 		case key.SuspendedAt == nil:
 			return errUnchanged
 		case key.SuspendedByAdmin && !p.IsAdmin():
@@ -76,7 +76,7 @@ func (a *Authority) change(ctx context.Context, id, action string, do func(conte
 	now := a.now()
 	var after *db.APIKey
 	err := a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
-		key, err := hold(ctx, tx, id)
+		key, err := Hold(ctx, tx, id)
 		if err != nil {
 			return err
 		}

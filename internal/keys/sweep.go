@@ -20,13 +20,14 @@ import (
 const sweepBatch = 1000
 
 // BeginSweep notes, in the transaction that changes a policy, that its keys have to follow, and
-// returns the id to call Sweep with.
-func BeginSweep(ctx context.Context, tx *store.Tx, now time.Time, organizationID string, projectID *string) (string, error) {
+// returns the id to call Sweep with; reminders: also in when their owners are to be told.
+func BeginSweep(ctx context.Context, tx *store.Tx, now time.Time, organizationID string, projectID *string, reminders bool) (string, error) {
 	id := typeid.New("swp", now)
 	return id, tx.PolicySweep.Create().
 		SetID(id).
 		SetOrganizationID(organizationID).
 		SetNillableProjectID(projectID).
+		SetReminders(reminders).
 		SetCreatedAt(now).
 		Exec(principal.System(ctx))
 }
@@ -101,6 +102,15 @@ func sweepOnce(ctx context.Context, tx *store.Tx, now time.Time, id string) (boo
 	if err := writeEnds(ctx, tx, now, earlier); err != nil {
 		return false, err
 	}
+	if sweep.Reminders {
+		ids := make([]string, len(batch))
+		for i, key := range batch {
+			ids[i] = key.ID
+		}
+		if err := tx.APIKey.Update().Where(apikey.IDIn(ids...)).SetLookAt(now).Exec(ctx); err != nil {
+			return false, err
+		}
+	}
 	if len(batch) < sweepBatch {
 		return true, tx.PolicySweep.DeleteOneID(id).Exec(ctx)
 	}
@@ -150,11 +160,11 @@ func writeEnds(ctx context.Context, tx *store.Tx, now time.Time, batch []ends) e
 	if err != nil {
 		return err
 	}
-	statement := `UPDATE api_keys SET expires_at = v.expires, inactivity_expires_at = v.inactivity, updated_at = $1
+	statement := `UPDATE api_keys SET expires_at = v.expires, inactivity_expires_at = v.inactivity, updated_at = $1, look_at = $1
 		FROM (SELECT value->>'id' AS id, value->>'expires' AS expires, value->>'inactivity' AS inactivity FROM json_each($2)) AS v
 		WHERE api_keys.id = v.id`
 	if tx.Dialect() == dialect.Postgres {
-		statement = `UPDATE api_keys SET updated_at = $1,
+		statement = `UPDATE api_keys SET updated_at = $1, look_at = $1,
 			expires_at = timestamptz 'epoch' + v.expires * interval '1 microsecond',
 			inactivity_expires_at = timestamptz 'epoch' + v.inactivity * interval '1 microsecond'
 		FROM json_to_recordset($2) AS v(id text, expires bigint, inactivity bigint)

@@ -77,7 +77,7 @@ func TestAnInterruptedSweepGoesOn(t *testing.T) {
 			if err := tx.Organization.UpdateOneID(organization).SetMaxExpirationPeriod(*period("P1D")).Exec(ctx); err != nil {
 				return err
 			}
-			_, err := keys.BeginSweep(ctx, tx, start, organization, nil)
+			_, err := keys.BeginSweep(ctx, tx, start, organization, nil, false)
 			return err
 		}))
 		cancel()

@@ -65,7 +65,8 @@ func TestEvaluateAndItsTwinAgree(t *testing.T) {
 		w.bulk(n, func(_ int, c *db.APIKeyCreate) {
 			c.SetNillableExpiresAt(instant()).SetNillableInactivityExpiresAt(instant()).
 				SetNillableGraceExpiresAt(instant()).SetNillableSuspendedAt(instant()).
-				SetNillableRotatedAt(instant()).SetNillableRevokedAt(instant())
+				SetNillableRotatedAt(instant()).SetNillableRevokedAt(instant()).
+				SetNillablePendingSince(map[bool]*time.Time{true: &start}[random.IntN(10) == 0])
 		})
 		rows, err := w.store.Client.APIKey.Query().Where(apikey.Name("bulk")).All(w.system())
 		must(t, err)
@@ -77,7 +78,7 @@ func TestEvaluateAndItsTwinAgree(t *testing.T) {
 			want := map[lifecycle.Status][]string{}
 			for _, k := range rows {
 				s := lifecycle.Evaluate(lifecycle.Instants{
-					CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, InactivityExpiresAt: k.InactivityExpiresAt,
+					Pending: k.PendingSince != nil, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, InactivityExpiresAt: k.InactivityExpiresAt,
 					GraceExpiresAt: k.GraceExpiresAt, SuspendedAt: k.SuspendedAt, RotatedAt: k.RotatedAt, RevokedAt: k.RevokedAt,
 				}, now)
 				want[s.Status] = append(want[s.Status], k.ID)
@@ -91,7 +92,7 @@ func TestEvaluateAndItsTwinAgree(t *testing.T) {
 					t.Fatalf("effective end of %s: stored %s, evaluated %s", k.ID, k.EffectiveExpiresAt, end)
 				}
 			}
-			for _, status := range []lifecycle.Status{lifecycle.Active, lifecycle.RotatingOut, lifecycle.Suspended, lifecycle.Expired, lifecycle.Revoked} {
+			for _, status := range []lifecycle.Status{lifecycle.Pending, lifecycle.Active, lifecycle.RotatingOut, lifecycle.Suspended, lifecycle.Expired, lifecycle.Revoked} {
 				got := w.list(ctx, keys.Search{Filter: &keys.Filter{Statuses: []lifecycle.Status{status}}}, 100)
 				got = slices.DeleteFunc(got, func(id string) bool { return id == w.ViewerKey(ctx).ID })
 				slices.Sort(got)
@@ -102,7 +103,7 @@ func TestEvaluateAndItsTwinAgree(t *testing.T) {
 			}
 		}
 		t.Logf("%d keys × instants compared: %v", compared, occurred)
-		if len(occurred) != 5 {
+		if len(occurred) != 6 {
 			t.Errorf("not every status occurred: %v", occurred)
 		}
 	})

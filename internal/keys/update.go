@@ -9,7 +9,6 @@ import (
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
-	"github.com/keytag/keytag/ent/db/keyscope"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/principal"
 	"github.com/keytag/keytag/internal/scope"
@@ -47,7 +46,7 @@ func (a *Authority) Update(ctx context.Context, in UpdateInput) (*View, error) {
 	var updated *db.APIKey
 	var to *amendment
 	err := a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
-		row, err := hold(ctx, tx, in.ID)
+		row, err := Hold(ctx, tx, in.ID)
 		if err != nil {
 			return err
 		}
@@ -100,7 +99,7 @@ func (in UpdateInput) check(ctx context.Context, tx *store.Tx, key *View) (*amen
 		to.allowedIPs = in.networks(principal.From(ctx), key, &faults)
 	}
 	if key.Status().Ended() && (in.Scopes.IsSet() || in.ExpiresAt.IsSet() || in.AllowedIPs.IsSet()) {
-		faults = append(faults, notLive(key))
+		faults = append(faults, NotLive(key))
 	}
 	return &to, faults.OrNil()
 }
@@ -151,6 +150,9 @@ func (in UpdateInput) networks(p *principal.Principal, key *View, faults *fault.
 // apply writes the change to a held key.
 func (to *amendment) apply(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey) error {
 	update := tx.APIKey.UpdateOneID(key.ID).SetUpdatedAt(now).SetNillableName(to.name).SetNillableExpiresAt(to.expiresAt)
+	if to.expiresAt != nil {
+		update.SetLookAt(now) // its owner may have to be told sooner
+	}
 	if to.scopes != nil {
 		update.SetScopes(to.scopes)
 	}
@@ -161,7 +163,7 @@ func (to *amendment) apply(ctx context.Context, tx *store.Tx, now time.Time, key
 		return err
 	}
 	if to.scopes != nil {
-		if _, err := tx.KeyScope.Delete().Where(keyscope.KeyID(key.ID)).Exec(ctx); err != nil {
+		if err := deleteScopes(ctx, tx, key.ID); err != nil {
 			return err
 		}
 		if err := insertScopes(ctx, tx, key, to.scopes); err != nil {

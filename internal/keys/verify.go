@@ -55,12 +55,15 @@ func (a *Authority) Verify(ctx context.Context, in VerifyInput) (Verification, e
 	if key == nil || key.OrganizationID != principal.From(ctx).OrganizationID {
 		return notFound, nil
 	}
+	use := Use{IP: *d.ip, Probe: in.RecordUse != nil && !*in.RecordUse}
+	if key, err = a.handOver(ctx, key, presented, use); err != nil {
+		return Verification{}, err
+	}
 	code, err := a.judge(ctx, key, now, d)
 	if err != nil {
 		return Verification{}, err
 	}
 	if code == Valid {
-		use := Use{IP: *d.ip, Probe: in.RecordUse != nil && !*in.RecordUse}
 		if key, err = a.recordUse(ctx, key, presented, use, now); err != nil {
 			return Verification{}, err
 		}

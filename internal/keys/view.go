@@ -28,8 +28,19 @@ func (v *View) beside(row *db.APIKey) *View {
 	return &View{APIKey: row, now: v.now, zone: v.zone, viewer: v.viewer}
 }
 
+// View is a row as the caller sees it at an instant.
+func (a *Authority) View(ctx context.Context, row *db.APIKey, now time.Time) *View {
+	return view(ctx, row, now)
+}
+
+// ViewIn is a key as nobody in particular sees it at an instant, with details in a time zone.
+func ViewIn(row *db.APIKey, now time.Time, zone *time.Location) *View {
+	return &View{APIKey: row, now: now, zone: zone}
+}
+
 func instants(row *db.APIKey) lifecycle.Instants {
 	return lifecycle.Instants{
+		Pending:             row.PendingSince != nil,
 		CreatedAt:           row.CreatedAt,
 		ExpiresAt:           row.ExpiresAt,
 		InactivityExpiresAt: row.InactivityExpiresAt,

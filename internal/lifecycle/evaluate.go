@@ -9,8 +9,7 @@ import "time"
 type Status string
 
 const (
-	// Pending keys are minted but not yet handed over. Evaluate never answers
-	// it: a pending key has not begun the life that its instants describe.
+	// Pending keys are minted and not yet handed over: they do not work.
 	Pending     Status = "PENDING"
 	Active      Status = "ACTIVE"
 	RotatingOut Status = "ROTATING_OUT" // replaced, valid until the end of its grace
@@ -38,6 +37,8 @@ const (
 // Instants are the stored facts of a key's life; nil means it never happened
 // or is not set to happen.
 type Instants struct {
+	// Pending marks a key that was not handed over yet.
+	Pending             bool
 	CreatedAt           time.Time
 	ExpiresAt           *time.Time
 	InactivityExpiresAt *time.Time
@@ -103,6 +104,8 @@ func Evaluate(k Instants, t time.Time) State {
 // alive is the status at t of a key that has not ended by then.
 func alive(k *Instants, t time.Time) Status {
 	switch {
+	case k.Pending:
+		return Pending
 	case reached(k.SuspendedAt, t):
 		return Suspended
 	case reached(k.RotatedAt, t) && k.GraceExpiresAt != nil:

@@ -32,6 +32,7 @@ const (
 	DirectoryRead  = "keytag:directory:read"
 	DirectoryWrite = "keytag:directory:write"
 	AuditRead      = "keytag:audit:read"
+	AlertsWrite    = "keytag:alerts:write"
 )
 
 // grants holds, per role, what its users may hand on; an administrator holds everything.

@@ -15,6 +15,11 @@ const (
 	APIKey       = "key"
 	KeyFamily    = "fam"
 	AuditEvent   = "aud"
+	Notification = "ntf"
+	AlertJob     = "job"
+	AlertSource  = "src"
+	Message      = "msg"
+	Rotation     = "rot"
 )
 
 var nouns = map[string]string{
@@ -25,6 +30,11 @@ var nouns = map[string]string{
 	APIKey:       "an API key",
 	KeyFamily:    "a rotation family",
 	AuditEvent:   "an audit event",
+	Notification: "a notification",
+	AlertJob:     "an alert job",
+	AlertSource:  "an alert source",
+	Message:      "an operator message",
+	Rotation:     "a rotation",
 }
 
 // Want answers a user error on field unless every id is a well-formed one of the kind.

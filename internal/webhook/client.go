@@ -172,3 +172,6 @@ func reason(err error) string {
 	}
 	return "the connection broke, or the answer is no HTTP"
 }
+
+// Check is CheckURL for what this client may reach.
+func (c *Client) Check(target string) error { return CheckURL(target, c.allowPrivate) }

@@ -3,6 +3,8 @@
 package apikey
 
 import (
+	"time"
+
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
@@ -43,6 +45,8 @@ const (
 	FieldReplacesID = "replaces_id"
 	// FieldReplacedByID holds the string denoting the replaced_by_id field in the database.
 	FieldReplacedByID = "replaced_by_id"
+	// FieldPendingSince holds the string denoting the pending_since field in the database.
+	FieldPendingSince = "pending_since"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// FieldUpdatedAt holds the string denoting the updated_at field in the database.
@@ -71,6 +75,10 @@ const (
 	FieldRevokedAt = "revoked_at"
 	// FieldRemovedAt holds the string denoting the removed_at field in the database.
 	FieldRemovedAt = "removed_at"
+	// FieldNextRotationAt holds the string denoting the next_rotation_at field in the database.
+	FieldNextRotationAt = "next_rotation_at"
+	// FieldLookAt holds the string denoting the look_at field in the database.
+	FieldLookAt = "look_at"
 	// FieldEffectiveExpiresAt holds the string denoting the effective_expires_at field in the database.
 	FieldEffectiveExpiresAt = "effective_expires_at"
 	// FieldRevocationReason holds the string denoting the revocation_reason field in the database.
@@ -101,6 +109,8 @@ const (
 	EdgeReplacedBy = "replaced_by"
 	// EdgePredecessors holds the string denoting the predecessors edge name in mutations.
 	EdgePredecessors = "predecessors"
+	// EdgeNotification holds the string denoting the notification edge name in mutations.
+	EdgeNotification = "notification"
 	// Table holds the table name of the apikey in the database.
 	Table = "api_keys"
 	// OrganizationTable is the table that holds the organization relation/edge.
@@ -161,6 +171,13 @@ const (
 	PredecessorsTable = "api_keys"
 	// PredecessorsColumn is the table column denoting the predecessors relation/edge.
 	PredecessorsColumn = "replaced_by_id"
+	// NotificationTable is the table that holds the notification relation/edge.
+	NotificationTable = "notifications"
+	// NotificationInverseTable is the table name for the Notification entity.
+	// It exists in this package in order to avoid circular dependency with the "notification" package.
+	NotificationInverseTable = "notifications"
+	// NotificationColumn is the table column denoting the notification relation/edge.
+	NotificationColumn = "key_id"
 )
 
 // Columns holds all SQL columns for apikey fields.
@@ -181,6 +198,7 @@ var Columns = []string{
 	FieldGeneration,
 	FieldReplacesID,
 	FieldReplacedByID,
+	FieldPendingSince,
 	FieldCreatedAt,
 	FieldUpdatedAt,
 	FieldAuthenticatedAt,
@@ -195,6 +213,8 @@ var Columns = []string{
 	FieldSuspensionNote,
 	FieldRevokedAt,
 	FieldRemovedAt,
+	FieldNextRotationAt,
+	FieldLookAt,
 	FieldEffectiveExpiresAt,
 	FieldRevocationReason,
 	FieldRevocationNote,
@@ -238,6 +258,8 @@ var (
 	GenerationValidator func(int) error
 	// DefaultSuspendedByAdmin holds the default value on creation for the "suspended_by_admin" field.
 	DefaultSuspendedByAdmin bool
+	// DefaultLookAt holds the default value on creation for the "look_at" field.
+	DefaultLookAt func() time.Time
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
 	IDValidator func(string) error
 )
@@ -310,6 +332,11 @@ func ByReplacedByID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldReplacedByID, opts...).ToFunc()
 }
 
+// ByPendingSince orders the results by the pending_since field.
+func ByPendingSince(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldPendingSince, opts...).ToFunc()
+}
+
 // ByCreatedAt orders the results by the created_at field.
 func ByCreatedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldCreatedAt, opts...).ToFunc()
@@ -378,6 +405,16 @@ func ByRevokedAt(opts ...sql.OrderTermOption) OrderOption {
 // ByRemovedAt orders the results by the removed_at field.
 func ByRemovedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldRemovedAt, opts...).ToFunc()
+}
+
+// ByNextRotationAt orders the results by the next_rotation_at field.
+func ByNextRotationAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNextRotationAt, opts...).ToFunc()
+}
+
+// ByLookAt orders the results by the look_at field.
+func ByLookAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLookAt, opts...).ToFunc()
 }
 
 // ByEffectiveExpiresAt orders the results by the effective_expires_at field.
@@ -488,6 +525,13 @@ func ByPredecessors(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
 		sqlgraph.OrderByNeighborTerms(s, newPredecessorsStep(), append([]sql.OrderTerm{term}, terms...)...)
 	}
 }
+
+// ByNotificationField orders the results by notification field.
+func ByNotificationField(field string, opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newNotificationStep(), sql.OrderByField(field, opts...))
+	}
+}
 func newOrganizationStep() *sqlgraph.Step {
 	return sqlgraph.NewStep(
 		sqlgraph.From(Table, FieldID),
@@ -556,5 +600,12 @@ func newPredecessorsStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(Table, FieldID),
 		sqlgraph.Edge(sqlgraph.O2M, false, PredecessorsTable, PredecessorsColumn),
+	)
+}
+func newNotificationStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(NotificationInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2O, false, NotificationTable, NotificationColumn),
 	)
 }

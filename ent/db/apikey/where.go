@@ -131,6 +131,11 @@ func ReplacedByID(v string) predicate.APIKey {
 	return predicate.APIKey(sql.FieldEQ(FieldReplacedByID, v))
 }
 
+// PendingSince applies equality check predicate on the "pending_since" field. It's identical to PendingSinceEQ.
+func PendingSince(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldPendingSince, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.APIKey {
 	return predicate.APIKey(sql.FieldEQ(FieldCreatedAt, v))
@@ -199,6 +204,16 @@ func RevokedAt(v time.Time) predicate.APIKey {
 // RemovedAt applies equality check predicate on the "removed_at" field. It's identical to RemovedAtEQ.
 func RemovedAt(v time.Time) predicate.APIKey {
 	return predicate.APIKey(sql.FieldEQ(FieldRemovedAt, v))
+}
+
+// NextRotationAt applies equality check predicate on the "next_rotation_at" field. It's identical to NextRotationAtEQ.
+func NextRotationAt(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldNextRotationAt, v))
+}
+
+// LookAt applies equality check predicate on the "look_at" field. It's identical to LookAtEQ.
+func LookAt(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldLookAt, v))
 }
 
 // EffectiveExpiresAt applies equality check predicate on the "effective_expires_at" field. It's identical to EffectiveExpiresAtEQ.
@@ -1062,6 +1077,56 @@ func ReplacedByIDContainsFold(v string) predicate.APIKey {
 	return predicate.APIKey(sql.FieldContainsFold(FieldReplacedByID, v))
 }
 
+// PendingSinceEQ applies the EQ predicate on the "pending_since" field.
+func PendingSinceEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldPendingSince, v))
+}
+
+// PendingSinceNEQ applies the NEQ predicate on the "pending_since" field.
+func PendingSinceNEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldPendingSince, v))
+}
+
+// PendingSinceIn applies the In predicate on the "pending_since" field.
+func PendingSinceIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldPendingSince, vs...))
+}
+
+// PendingSinceNotIn applies the NotIn predicate on the "pending_since" field.
+func PendingSinceNotIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldPendingSince, vs...))
+}
+
+// PendingSinceGT applies the GT predicate on the "pending_since" field.
+func PendingSinceGT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldPendingSince, v))
+}
+
+// PendingSinceGTE applies the GTE predicate on the "pending_since" field.
+func PendingSinceGTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldPendingSince, v))
+}
+
+// PendingSinceLT applies the LT predicate on the "pending_since" field.
+func PendingSinceLT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldPendingSince, v))
+}
+
+// PendingSinceLTE applies the LTE predicate on the "pending_since" field.
+func PendingSinceLTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldPendingSince, v))
+}
+
+// PendingSinceIsNil applies the IsNil predicate on the "pending_since" field.
+func PendingSinceIsNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldIsNull(FieldPendingSince))
+}
+
+// PendingSinceNotNil applies the NotNil predicate on the "pending_since" field.
+func PendingSinceNotNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotNull(FieldPendingSince))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.APIKey {
 	return predicate.APIKey(sql.FieldEQ(FieldCreatedAt, v))
@@ -1752,6 +1817,106 @@ func RemovedAtNotNil() predicate.APIKey {
 	return predicate.APIKey(sql.FieldNotNull(FieldRemovedAt))
 }
 
+// NextRotationAtEQ applies the EQ predicate on the "next_rotation_at" field.
+func NextRotationAtEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldNextRotationAt, v))
+}
+
+// NextRotationAtNEQ applies the NEQ predicate on the "next_rotation_at" field.
+func NextRotationAtNEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldNextRotationAt, v))
+}
+
+// NextRotationAtIn applies the In predicate on the "next_rotation_at" field.
+func NextRotationAtIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldNextRotationAt, vs...))
+}
+
+// NextRotationAtNotIn applies the NotIn predicate on the "next_rotation_at" field.
+func NextRotationAtNotIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldNextRotationAt, vs...))
+}
+
+// NextRotationAtGT applies the GT predicate on the "next_rotation_at" field.
+func NextRotationAtGT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldNextRotationAt, v))
+}
+
+// NextRotationAtGTE applies the GTE predicate on the "next_rotation_at" field.
+func NextRotationAtGTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldNextRotationAt, v))
+}
+
+// NextRotationAtLT applies the LT predicate on the "next_rotation_at" field.
+func NextRotationAtLT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldNextRotationAt, v))
+}
+
+// NextRotationAtLTE applies the LTE predicate on the "next_rotation_at" field.
+func NextRotationAtLTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldNextRotationAt, v))
+}
+
+// NextRotationAtIsNil applies the IsNil predicate on the "next_rotation_at" field.
+func NextRotationAtIsNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldIsNull(FieldNextRotationAt))
+}
+
+// NextRotationAtNotNil applies the NotNil predicate on the "next_rotation_at" field.
+func NextRotationAtNotNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotNull(FieldNextRotationAt))
+}
+
+// LookAtEQ applies the EQ predicate on the "look_at" field.
+func LookAtEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldLookAt, v))
+}
+
+// LookAtNEQ applies the NEQ predicate on the "look_at" field.
+func LookAtNEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldLookAt, v))
+}
+
+// LookAtIn applies the In predicate on the "look_at" field.
+func LookAtIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldLookAt, vs...))
+}
+
+// LookAtNotIn applies the NotIn predicate on the "look_at" field.
+func LookAtNotIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldLookAt, vs...))
+}
+
+// LookAtGT applies the GT predicate on the "look_at" field.
+func LookAtGT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldLookAt, v))
+}
+
+// LookAtGTE applies the GTE predicate on the "look_at" field.
+func LookAtGTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldLookAt, v))
+}
+
+// LookAtLT applies the LT predicate on the "look_at" field.
+func LookAtLT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldLookAt, v))
+}
+
+// LookAtLTE applies the LTE predicate on the "look_at" field.
+func LookAtLTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldLookAt, v))
+}
+
+// LookAtIsNil applies the IsNil predicate on the "look_at" field.
+func LookAtIsNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldIsNull(FieldLookAt))
+}
+
+// LookAtNotNil applies the NotNil predicate on the "look_at" field.
+func LookAtNotNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotNull(FieldLookAt))
+}
+
 // EffectiveExpiresAtEQ applies the EQ predicate on the "effective_expires_at" field.
 func EffectiveExpiresAtEQ(v time.Time) predicate.APIKey {
 	return predicate.APIKey(sql.FieldEQ(FieldEffectiveExpiresAt, v))
@@ -2343,6 +2508,29 @@ func HasPredecessors() predicate.APIKey {
 func HasPredecessorsWith(preds ...predicate.APIKey) predicate.APIKey {
 	return predicate.APIKey(func(s *sql.Selector) {
 		step := newPredecessorsStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasNotification applies the HasEdge predicate on the "notification" edge.
+func HasNotification() predicate.APIKey {
+	return predicate.APIKey(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2O, false, NotificationTable, NotificationColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasNotificationWith applies the HasEdge predicate on the "notification" edge with a given conditions (other predicates).
+func HasNotificationWith(preds ...predicate.Notification) predicate.APIKey {
+	return predicate.APIKey(func(s *sql.Selector) {
+		step := newNotificationStep()
 		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
 			for _, p := range preds {
 				p(s)

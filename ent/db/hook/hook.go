@@ -21,6 +21,18 @@ func (f APIKeyFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error)
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.APIKeyMutation", m)
 }
 
+// The AlertSourceFunc type is an adapter to allow the use of ordinary
+// function as AlertSource mutator.
+type AlertSourceFunc func(context.Context, *db.AlertSourceMutation) (db.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f AlertSourceFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error) {
+	if mv, ok := m.(*db.AlertSourceMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.AlertSourceMutation", m)
+}
+
 // The AuditEventFunc type is an adapter to allow the use of ordinary
 // function as AuditEvent mutator.
 type AuditEventFunc func(context.Context, *db.AuditEventMutation) (db.Value, error)
@@ -69,6 +81,18 @@ func (f IdempotentRequestFunc) Mutate(ctx context.Context, m db.Mutation) (db.Va
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.IdempotentRequestMutation", m)
 }
 
+// The JobFunc type is an adapter to allow the use of ordinary
+// function as Job mutator.
+type JobFunc func(context.Context, *db.JobMutation) (db.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f JobFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error) {
+	if mv, ok := m.(*db.JobMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.JobMutation", m)
+}
+
 // The KeyFamilyFunc type is an adapter to allow the use of ordinary
 // function as KeyFamily mutator.
 type KeyFamilyFunc func(context.Context, *db.KeyFamilyMutation) (db.Value, error)
@@ -91,6 +115,30 @@ func (f KeyScopeFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, erro
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.KeyScopeMutation", m)
+}
+
+// The NotificationFunc type is an adapter to allow the use of ordinary
+// function as Notification mutator.
+type NotificationFunc func(context.Context, *db.NotificationMutation) (db.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f NotificationFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error) {
+	if mv, ok := m.(*db.NotificationMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.NotificationMutation", m)
+}
+
+// The OperatorMessageFunc type is an adapter to allow the use of ordinary
+// function as OperatorMessage mutator.
+type OperatorMessageFunc func(context.Context, *db.OperatorMessageMutation) (db.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f OperatorMessageFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error) {
+	if mv, ok := m.(*db.OperatorMessageMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.OperatorMessageMutation", m)
 }
 
 // The OrganizationFunc type is an adapter to allow the use of ordinary
@@ -127,6 +175,42 @@ func (f ProjectFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.ProjectMutation", m)
+}
+
+// The ReminderFunc type is an adapter to allow the use of ordinary
+// function as Reminder mutator.
+type ReminderFunc func(context.Context, *db.ReminderMutation) (db.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f ReminderFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error) {
+	if mv, ok := m.(*db.ReminderMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.ReminderMutation", m)
+}
+
+// The RotationFunc type is an adapter to allow the use of ordinary
+// function as Rotation mutator.
+type RotationFunc func(context.Context, *db.RotationMutation) (db.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f RotationFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error) {
+	if mv, ok := m.(*db.RotationMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.RotationMutation", m)
+}
+
+// The RotationScheduleFunc type is an adapter to allow the use of ordinary
+// function as RotationSchedule mutator.
+type RotationScheduleFunc func(context.Context, *db.RotationScheduleMutation) (db.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f RotationScheduleFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error) {
+	if mv, ok := m.(*db.RotationScheduleMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.RotationScheduleMutation", m)
 }
 
 // The UserFunc type is an adapter to allow the use of ordinary

@@ -19,6 +19,7 @@ var (
 		{Name: "key_prefix", Type: field.TypeString, Unique: true},
 		{Name: "digest", Type: field.TypeBytes, Unique: true},
 		{Name: "generation", Type: field.TypeInt},
+		{Name: "pending_since", Type: field.TypeTime, Nullable: true},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "authenticated_at", Type: field.TypeTime, Nullable: true},
@@ -33,6 +34,8 @@ var (
 		{Name: "suspension_note", Type: field.TypeString, Nullable: true},
 		{Name: "revoked_at", Type: field.TypeTime, Nullable: true},
 		{Name: "removed_at", Type: field.TypeTime, Nullable: true},
+		{Name: "next_rotation_at", Type: field.TypeTime, Nullable: true},
+		{Name: "look_at", Type: field.TypeTime, Nullable: true},
 		{Name: "effective_expires_at", Type: field.TypeTime, Nullable: true},
 		{Name: "revocation_reason", Type: field.TypeString, Nullable: true},
 		{Name: "revocation_note", Type: field.TypeString, Nullable: true},
@@ -55,49 +58,49 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "api_keys_organizations_organization",
-				Columns:    []*schema.Column{APIKeysColumns[27]},
+				Columns:    []*schema.Column{APIKeysColumns[30]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_projects_project",
-				Columns:    []*schema.Column{APIKeysColumns[28]},
+				Columns:    []*schema.Column{APIKeysColumns[31]},
 				RefColumns: []*schema.Column{ProjectsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_environments_environment",
-				Columns:    []*schema.Column{APIKeysColumns[29]},
+				Columns:    []*schema.Column{APIKeysColumns[32]},
 				RefColumns: []*schema.Column{EnvironmentsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_users_owner",
-				Columns:    []*schema.Column{APIKeysColumns[30]},
+				Columns:    []*schema.Column{APIKeysColumns[33]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_users_created_by",
-				Columns:    []*schema.Column{APIKeysColumns[31]},
+				Columns:    []*schema.Column{APIKeysColumns[34]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_key_families_family",
-				Columns:    []*schema.Column{APIKeysColumns[32]},
+				Columns:    []*schema.Column{APIKeysColumns[35]},
 				RefColumns: []*schema.Column{KeyFamiliesColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_api_keys_successors",
-				Columns:    []*schema.Column{APIKeysColumns[33]},
+				Columns:    []*schema.Column{APIKeysColumns[36]},
 				RefColumns: []*schema.Column{APIKeysColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_api_keys_predecessors",
-				Columns:    []*schema.Column{APIKeysColumns[34]},
+				Columns:    []*schema.Column{APIKeysColumns[37]},
 				RefColumns: []*schema.Column{APIKeysColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -106,42 +109,99 @@ var (
 			{
 				Name:    "apikey_family_id_generation",
 				Unique:  true,
-				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[7]},
+				Columns: []*schema.Column{APIKeysColumns[35], APIKeysColumns[7]},
 			},
 			{
 				Name:    "apikey_organization_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[27], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[30], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_project_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[28], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[31], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_owner_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[30], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_environment_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[29], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_organization_id_effective_expires_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[27], APIKeysColumns[22], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[30], APIKeysColumns[25], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_project_id_effective_expires_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[28], APIKeysColumns[22], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[31], APIKeysColumns[25], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_owner_id_effective_expires_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[30], APIKeysColumns[22], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[25], APIKeysColumns[0]},
+			},
+			{
+				Name:    "apikeys_look_due",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[24]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "look_at IS NOT NULL",
+				},
+			},
+			{
+				Name:    "apikeys_rotation_due",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[23]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "next_rotation_at IS NOT NULL",
+				},
+			},
+		},
+	}
+	// AlertSourcesColumns holds the columns for the "alert_sources" table.
+	AlertSourcesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString},
+		{Name: "organization_id", Type: field.TypeString},
+		{Name: "kind", Type: field.TypeString},
+		{Name: "name", Type: field.TypeString},
+		{Name: "enabled", Type: field.TypeBool, Default: true},
+		{Name: "message_template", Type: field.TypeString, Nullable: true},
+		{Name: "replies", Type: field.TypeJSON, Nullable: true},
+		{Name: "recipients", Type: field.TypeJSON, Nullable: true},
+		{Name: "subject_template", Type: field.TypeString, Nullable: true},
+		{Name: "body_template", Type: field.TypeString, Nullable: true},
+		{Name: "url", Type: field.TypeString, Nullable: true},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "deleted_at", Type: field.TypeTime, Nullable: true},
+		{Name: "webhook_secret", Type: field.TypeString, Nullable: true},
+		{Name: "previous_webhook_secret", Type: field.TypeString, Nullable: true},
+		{Name: "previous_secret_until", Type: field.TypeTime, Nullable: true},
+	}
+	// AlertSourcesTable holds the schema information for the "alert_sources" table.
+	AlertSourcesTable = &schema.Table{
+		Name:       "alert_sources",
+		Columns:    AlertSourcesColumns,
+		PrimaryKey: []*schema.Column{AlertSourcesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "alertsource_organization_id_name",
+				Unique:  true,
+				Columns: []*schema.Column{AlertSourcesColumns[1], AlertSourcesColumns[3]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "deleted_at IS NULL",
+				},
+			},
+			{
+				Name:    "alertsource_organization_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{AlertSourcesColumns[1], AlertSourcesColumns[0]},
 			},
 		},
 	}
@@ -250,6 +310,80 @@ var (
 			},
 		},
 	}
+	// JobsColumns holds the columns for the "jobs" table.
+	JobsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString},
+		{Name: "organization_id", Type: field.TypeString},
+		{Name: "owner_id", Type: field.TypeString},
+		{Name: "family_id", Type: field.TypeString},
+		{Name: "kind", Type: field.TypeString},
+		{Name: "status", Type: field.TypeString},
+		{Name: "notification_id", Type: field.TypeString, Nullable: true},
+		{Name: "rotation_id", Type: field.TypeString, Nullable: true},
+		{Name: "message_id", Type: field.TypeString, Nullable: true},
+		{Name: "event", Type: field.TypeString, Nullable: true},
+		{Name: "lane", Type: field.TypeString},
+		{Name: "scheduled_for", Type: field.TypeTime},
+		{Name: "run_at", Type: field.TypeTime},
+		{Name: "started_at", Type: field.TypeTime, Nullable: true},
+		{Name: "finished_at", Type: field.TypeTime, Nullable: true},
+		{Name: "attempts", Type: field.TypeInt, Default: 0},
+		{Name: "last_error", Type: field.TypeString, Nullable: true},
+		{Name: "delivered", Type: field.TypeJSON, Nullable: true},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "key_id", Type: field.TypeString},
+		{Name: "alert_source_id", Type: field.TypeString, Nullable: true},
+	}
+	// JobsTable holds the schema information for the "jobs" table.
+	JobsTable = &schema.Table{
+		Name:       "jobs",
+		Columns:    JobsColumns,
+		PrimaryKey: []*schema.Column{JobsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "jobs_api_keys_api_key",
+				Columns:    []*schema.Column{JobsColumns[19]},
+				RefColumns: []*schema.Column{APIKeysColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "jobs_alert_sources_alert_source",
+				Columns:    []*schema.Column{JobsColumns[20]},
+				RefColumns: []*schema.Column{AlertSourcesColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "jobs_due",
+				Unique:  false,
+				Columns: []*schema.Column{JobsColumns[12], JobsColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "finished_at IS NULL",
+				},
+			},
+			{
+				Name:    "job_notification_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{JobsColumns[6], JobsColumns[0]},
+			},
+			{
+				Name:    "job_key_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{JobsColumns[19], JobsColumns[0]},
+			},
+			{
+				Name:    "job_alert_source_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{JobsColumns[20], JobsColumns[0]},
+			},
+			{
+				Name:    "job_finished_at",
+				Unique:  false,
+				Columns: []*schema.Column{JobsColumns[14]},
+			},
+		},
+	}
 	// KeyFamiliesColumns holds the columns for the "key_families" table.
 	KeyFamiliesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString},
@@ -319,6 +453,104 @@ var (
 			},
 		},
 	}
+	// NotificationsColumns holds the columns for the "notifications" table.
+	NotificationsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString},
+		{Name: "organization_id", Type: field.TypeString},
+		{Name: "owner_id", Type: field.TypeString},
+		{Name: "family_id", Type: field.TypeString},
+		{Name: "notify_at", Type: field.TypeTime},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "key_id", Type: field.TypeString, Unique: true},
+		{Name: "alert_source_id", Type: field.TypeString},
+		{Name: "job_id", Type: field.TypeString},
+	}
+	// NotificationsTable holds the schema information for the "notifications" table.
+	NotificationsTable = &schema.Table{
+		Name:       "notifications",
+		Columns:    NotificationsColumns,
+		PrimaryKey: []*schema.Column{NotificationsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "notifications_api_keys_notification",
+				Columns:    []*schema.Column{NotificationsColumns[7]},
+				RefColumns: []*schema.Column{APIKeysColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "notifications_alert_sources_alert_source",
+				Columns:    []*schema.Column{NotificationsColumns[8]},
+				RefColumns: []*schema.Column{AlertSourcesColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "notifications_jobs_job",
+				Columns:    []*schema.Column{NotificationsColumns[9]},
+				RefColumns: []*schema.Column{JobsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "notification_alert_source_id",
+				Unique:  false,
+				Columns: []*schema.Column{NotificationsColumns[8]},
+			},
+			{
+				Name:    "notification_job_id",
+				Unique:  false,
+				Columns: []*schema.Column{NotificationsColumns[9]},
+			},
+		},
+	}
+	// OperatorMessagesColumns holds the columns for the "operator_messages" table.
+	OperatorMessagesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString},
+		{Name: "organization_id", Type: field.TypeString},
+		{Name: "owner_id", Type: field.TypeString},
+		{Name: "family_id", Type: field.TypeString},
+		{Name: "job_id", Type: field.TypeString, Unique: true, Nullable: true},
+		{Name: "subject", Type: field.TypeString},
+		{Name: "text", Type: field.TypeString},
+		{Name: "replies", Type: field.TypeJSON},
+		{Name: "reply", Type: field.TypeString, Nullable: true},
+		{Name: "replied_by_id", Type: field.TypeString, Nullable: true},
+		{Name: "replied_at", Type: field.TypeTime, Nullable: true},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "key_id", Type: field.TypeString},
+	}
+	// OperatorMessagesTable holds the schema information for the "operator_messages" table.
+	OperatorMessagesTable = &schema.Table{
+		Name:       "operator_messages",
+		Columns:    OperatorMessagesColumns,
+		PrimaryKey: []*schema.Column{OperatorMessagesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "operator_messages_api_keys_api_key",
+				Columns:    []*schema.Column{OperatorMessagesColumns[12]},
+				RefColumns: []*schema.Column{APIKeysColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "operatormessage_organization_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{OperatorMessagesColumns[1], OperatorMessagesColumns[0]},
+			},
+			{
+				Name:    "operatormessage_owner_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{OperatorMessagesColumns[2], OperatorMessagesColumns[0]},
+			},
+			{
+				Name:    "operatormessage_organization_id_replied_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{OperatorMessagesColumns[1], OperatorMessagesColumns[10], OperatorMessagesColumns[0]},
+			},
+		},
+	}
 	// OrganizationsColumns holds the columns for the "organizations" table.
 	OrganizationsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString},
@@ -329,6 +561,7 @@ var (
 		{Name: "not_accessed_expiration_period", Type: field.TypeString, Nullable: true},
 		{Name: "default_grace_period", Type: field.TypeString, Nullable: true},
 		{Name: "max_grace_period", Type: field.TypeString, Nullable: true},
+		{Name: "reminder_lead_times", Type: field.TypeJSON, Nullable: true},
 	}
 	// OrganizationsTable holds the schema information for the "organizations" table.
 	OrganizationsTable = &schema.Table{
@@ -342,6 +575,7 @@ var (
 		{Name: "organization_id", Type: field.TypeString},
 		{Name: "project_id", Type: field.TypeString, Nullable: true},
 		{Name: "cursor", Type: field.TypeString, Default: ""},
+		{Name: "reminders", Type: field.TypeBool, Nullable: true},
 		{Name: "created_at", Type: field.TypeTime},
 	}
 	// PolicySweepsTable holds the schema information for the "policy_sweeps" table.
@@ -368,6 +602,7 @@ var (
 		{Name: "not_accessed_expiration_period", Type: field.TypeString, Nullable: true},
 		{Name: "default_grace_period", Type: field.TypeString, Nullable: true},
 		{Name: "max_grace_period", Type: field.TypeString, Nullable: true},
+		{Name: "reminder_lead_times", Type: field.TypeJSON, Nullable: true},
 		{Name: "organization_id", Type: field.TypeString},
 	}
 	// ProjectsTable holds the schema information for the "projects" table.
@@ -378,7 +613,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "projects_organizations_organization",
-				Columns:    []*schema.Column{ProjectsColumns[9]},
+				Columns:    []*schema.Column{ProjectsColumns[10]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -387,7 +622,131 @@ var (
 			{
 				Name:    "project_organization_id_name",
 				Unique:  true,
-				Columns: []*schema.Column{ProjectsColumns[9], ProjectsColumns[1]},
+				Columns: []*schema.Column{ProjectsColumns[10], ProjectsColumns[1]},
+			},
+		},
+	}
+	// RemindersColumns holds the columns for the "reminders" table.
+	RemindersColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString},
+		{Name: "organization_id", Type: field.TypeString},
+		{Name: "lead", Type: field.TypeString},
+		{Name: "ends_at", Type: field.TypeTime},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "key_id", Type: field.TypeString},
+	}
+	// RemindersTable holds the schema information for the "reminders" table.
+	RemindersTable = &schema.Table{
+		Name:       "reminders",
+		Columns:    RemindersColumns,
+		PrimaryKey: []*schema.Column{RemindersColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "reminders_api_keys_api_key",
+				Columns:    []*schema.Column{RemindersColumns[5]},
+				RefColumns: []*schema.Column{APIKeysColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "reminder_key_id_ends_at_lead",
+				Unique:  true,
+				Columns: []*schema.Column{RemindersColumns[5], RemindersColumns[3], RemindersColumns[2]},
+			},
+		},
+	}
+	// RotationsColumns holds the columns for the "rotations" table.
+	RotationsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString},
+		{Name: "organization_id", Type: field.TypeString},
+		{Name: "owner_id", Type: field.TypeString},
+		{Name: "family_id", Type: field.TypeString},
+		{Name: "automatic", Type: field.TypeBool},
+		{Name: "status", Type: field.TypeString},
+		{Name: "sealed_secret", Type: field.TypeString, Nullable: true},
+		{Name: "claim_until", Type: field.TypeTime, Nullable: true},
+		{Name: "last_error", Type: field.TypeString, Nullable: true},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "completed_at", Type: field.TypeTime, Nullable: true},
+		{Name: "old_key_id", Type: field.TypeString},
+		{Name: "new_key_id", Type: field.TypeString, Nullable: true},
+		{Name: "job_id", Type: field.TypeString, Nullable: true},
+	}
+	// RotationsTable holds the schema information for the "rotations" table.
+	RotationsTable = &schema.Table{
+		Name:       "rotations",
+		Columns:    RotationsColumns,
+		PrimaryKey: []*schema.Column{RotationsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "rotations_api_keys_old_key",
+				Columns:    []*schema.Column{RotationsColumns[11]},
+				RefColumns: []*schema.Column{APIKeysColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "rotations_api_keys_new_key",
+				Columns:    []*schema.Column{RotationsColumns[12]},
+				RefColumns: []*schema.Column{APIKeysColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "rotations_jobs_job",
+				Columns:    []*schema.Column{RotationsColumns[13]},
+				RefColumns: []*schema.Column{JobsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "rotation_old_key_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{RotationsColumns[11], RotationsColumns[0]},
+			},
+			{
+				Name:    "rotation_new_key_id",
+				Unique:  false,
+				Columns: []*schema.Column{RotationsColumns[12]},
+			},
+			{
+				Name:    "rotations_unclaimed",
+				Unique:  false,
+				Columns: []*schema.Column{RotationsColumns[7]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "claim_until IS NOT NULL",
+				},
+			},
+		},
+	}
+	// RotationSchedulesColumns holds the columns for the "rotation_schedules" table.
+	RotationSchedulesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString},
+		{Name: "organization_id", Type: field.TypeString},
+		{Name: "owner_id", Type: field.TypeString},
+		{Name: "interval_days", Type: field.TypeInt, Nullable: true},
+		{Name: "grace_period", Type: field.TypeString, Nullable: true},
+		{Name: "delivery", Type: field.TypeString},
+		{Name: "webhook_url", Type: field.TypeString, Nullable: true},
+		{Name: "stalled_since", Type: field.TypeTime, Nullable: true},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "webhook_secret", Type: field.TypeString, Nullable: true},
+		{Name: "previous_webhook_secret", Type: field.TypeString, Nullable: true},
+		{Name: "previous_secret_until", Type: field.TypeTime, Nullable: true},
+		{Name: "family_id", Type: field.TypeString},
+	}
+	// RotationSchedulesTable holds the schema information for the "rotation_schedules" table.
+	RotationSchedulesTable = &schema.Table{
+		Name:       "rotation_schedules",
+		Columns:    RotationSchedulesColumns,
+		PrimaryKey: []*schema.Column{RotationSchedulesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "rotation_schedules_key_families_family",
+				Columns:    []*schema.Column{RotationSchedulesColumns[13]},
+				RefColumns: []*schema.Column{KeyFamiliesColumns[0]},
+				OnDelete:   schema.NoAction,
 			},
 		},
 	}
@@ -430,15 +789,22 @@ var (
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
 		APIKeysTable,
+		AlertSourcesTable,
 		AuditEventsTable,
 		EnvironmentsTable,
 		HeartbeatsTable,
 		IdempotentRequestsTable,
+		JobsTable,
 		KeyFamiliesTable,
 		KeyScopesTable,
+		NotificationsTable,
+		OperatorMessagesTable,
 		OrganizationsTable,
 		PolicySweepsTable,
 		ProjectsTable,
+		RemindersTable,
+		RotationsTable,
+		RotationSchedulesTable,
 		UsersTable,
 	}
 )
@@ -454,7 +820,18 @@ func init() {
 	APIKeysTable.ForeignKeys[7].RefTable = APIKeysTable
 	EnvironmentsTable.ForeignKeys[0].RefTable = ProjectsTable
 	IdempotentRequestsTable.ForeignKeys[0].RefTable = APIKeysTable
+	JobsTable.ForeignKeys[0].RefTable = APIKeysTable
+	JobsTable.ForeignKeys[1].RefTable = AlertSourcesTable
 	KeyScopesTable.ForeignKeys[0].RefTable = APIKeysTable
+	NotificationsTable.ForeignKeys[0].RefTable = APIKeysTable
+	NotificationsTable.ForeignKeys[1].RefTable = AlertSourcesTable
+	NotificationsTable.ForeignKeys[2].RefTable = JobsTable
+	OperatorMessagesTable.ForeignKeys[0].RefTable = APIKeysTable
 	ProjectsTable.ForeignKeys[0].RefTable = OrganizationsTable
+	RemindersTable.ForeignKeys[0].RefTable = APIKeysTable
+	RotationsTable.ForeignKeys[0].RefTable = APIKeysTable
+	RotationsTable.ForeignKeys[1].RefTable = APIKeysTable
+	RotationsTable.ForeignKeys[2].RefTable = JobsTable
+	RotationSchedulesTable.ForeignKeys[0].RefTable = KeyFamiliesTable
 	UsersTable.ForeignKeys[0].RefTable = OrganizationsTable
 }

@@ -26,6 +26,8 @@ const (
 	FieldDefaultGracePeriod = "default_grace_period"
 	// FieldMaxGracePeriod holds the string denoting the max_grace_period field in the database.
 	FieldMaxGracePeriod = "max_grace_period"
+	// FieldReminderLeadTimes holds the string denoting the reminder_lead_times field in the database.
+	FieldReminderLeadTimes = "reminder_lead_times"
 	// Table holds the table name of the organization in the database.
 	Table = "organizations"
 )
@@ -40,6 +42,7 @@ var Columns = []string{
 	FieldNotAccessedExpirationPeriod,
 	FieldDefaultGracePeriod,
 	FieldMaxGracePeriod,
+	FieldReminderLeadTimes,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).

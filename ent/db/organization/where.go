@@ -535,6 +535,16 @@ func MaxGracePeriodContainsFold(v lifecycle.Period) predicate.Organization {
 	return predicate.Organization(sql.FieldContainsFold(FieldMaxGracePeriod, vc))
 }
 
+// ReminderLeadTimesIsNil applies the IsNil predicate on the "reminder_lead_times" field.
+func ReminderLeadTimesIsNil() predicate.Organization {
+	return predicate.Organization(sql.FieldIsNull(FieldReminderLeadTimes))
+}
+
+// ReminderLeadTimesNotNil applies the NotNil predicate on the "reminder_lead_times" field.
+func ReminderLeadTimesNotNil() predicate.Organization {
+	return predicate.Organization(sql.FieldNotNull(FieldReminderLeadTimes))
+}
+
 // And groups predicates with the AND operator between them.
 func And(predicates ...predicate.Organization) predicate.Organization {
 	return predicate.Organization(sql.AndPredicates(predicates...))

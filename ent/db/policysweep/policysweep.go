@@ -18,6 +18,8 @@ const (
 	FieldProjectID = "project_id"
 	// FieldCursor holds the string denoting the cursor field in the database.
 	FieldCursor = "cursor"
+	// FieldReminders holds the string denoting the reminders field in the database.
+	FieldReminders = "reminders"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// Table holds the table name of the policysweep in the database.
@@ -30,6 +32,7 @@ var Columns = []string{
 	FieldOrganizationID,
 	FieldProjectID,
 	FieldCursor,
+	FieldReminders,
 	FieldCreatedAt,
 }
 
@@ -80,6 +83,11 @@ func ByProjectID(opts ...sql.OrderTermOption) OrderOption {
 // ByCursor orders the results by the cursor field.
 func ByCursor(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldCursor, opts...).ToFunc()
+}
+
+// ByReminders orders the results by the reminders field.
+func ByReminders(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldReminders, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

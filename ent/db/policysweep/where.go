@@ -79,6 +79,11 @@ func Cursor(v string) predicate.PolicySweep {
 	return predicate.PolicySweep(sql.FieldEQ(FieldCursor, v))
 }
 
+// Reminders applies equality check predicate on the "reminders" field. It's identical to RemindersEQ.
+func Reminders(v bool) predicate.PolicySweep {
+	return predicate.PolicySweep(sql.FieldEQ(FieldReminders, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.PolicySweep {
 	return predicate.PolicySweep(sql.FieldEQ(FieldCreatedAt, v))
@@ -287,6 +292,26 @@ func CursorEqualFold(v string) predicate.PolicySweep {
 // CursorContainsFold applies the ContainsFold predicate on the "cursor" field.
 func CursorContainsFold(v string) predicate.PolicySweep {
 	return predicate.PolicySweep(sql.FieldContainsFold(FieldCursor, v))
+}
+
+// RemindersEQ applies the EQ predicate on the "reminders" field.
+func RemindersEQ(v bool) predicate.PolicySweep {
+	return predicate.PolicySweep(sql.FieldEQ(FieldReminders, v))
+}
+
+// RemindersNEQ applies the NEQ predicate on the "reminders" field.
+func RemindersNEQ(v bool) predicate.PolicySweep {
+	return predicate.PolicySweep(sql.FieldNEQ(FieldReminders, v))
+}
+
+// RemindersIsNil applies the IsNil predicate on the "reminders" field.
+func RemindersIsNil() predicate.PolicySweep {
+	return predicate.PolicySweep(sql.FieldIsNull(FieldReminders))
+}
+
+// RemindersNotNil applies the NotNil predicate on the "reminders" field.
+func RemindersNotNil() predicate.PolicySweep {
+	return predicate.PolicySweep(sql.FieldNotNull(FieldReminders))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

@@ -9,6 +9,9 @@ import (
 // APIKey is the predicate function for apikey builders.
 type APIKey func(*sql.Selector)
 
+// AlertSource is the predicate function for alertsource builders.
+type AlertSource func(*sql.Selector)
+
 // AuditEvent is the predicate function for auditevent builders.
 type AuditEvent func(*sql.Selector)
 
@@ -21,11 +24,20 @@ type Heartbeat func(*sql.Selector)
 // IdempotentRequest is the predicate function for idempotentrequest builders.
 type IdempotentRequest func(*sql.Selector)
 
+// Job is the predicate function for dbjob builders.
+type Job func(*sql.Selector)
+
 // KeyFamily is the predicate function for keyfamily builders.
 type KeyFamily func(*sql.Selector)
 
 // KeyScope is the predicate function for keyscope builders.
 type KeyScope func(*sql.Selector)
+
+// Notification is the predicate function for notification builders.
+type Notification func(*sql.Selector)
+
+// OperatorMessage is the predicate function for operatormessage builders.
+type OperatorMessage func(*sql.Selector)
 
 // Organization is the predicate function for organization builders.
 type Organization func(*sql.Selector)
@@ -35,6 +47,15 @@ type PolicySweep func(*sql.Selector)
 
 // Project is the predicate function for project builders.
 type Project func(*sql.Selector)
+
+// Reminder is the predicate function for reminder builders.
+type Reminder func(*sql.Selector)
+
+// Rotation is the predicate function for rotation builders.
+type Rotation func(*sql.Selector)
+
+// RotationSchedule is the predicate function for rotationschedule builders.
+type RotationSchedule func(*sql.Selector)
 
 // User is the predicate function for user builders.
 type User func(*sql.Selector)

@@ -31,6 +31,8 @@ const (
 	FieldDefaultGracePeriod = "default_grace_period"
 	// FieldMaxGracePeriod holds the string denoting the max_grace_period field in the database.
 	FieldMaxGracePeriod = "max_grace_period"
+	// FieldReminderLeadTimes holds the string denoting the reminder_lead_times field in the database.
+	FieldReminderLeadTimes = "reminder_lead_times"
 	// EdgeOrganization holds the string denoting the organization edge name in mutations.
 	EdgeOrganization = "organization"
 	// EdgeEnvironments holds the string denoting the environments edge name in mutations.
@@ -65,6 +67,7 @@ var Columns = []string{
 	FieldNotAccessedExpirationPeriod,
 	FieldDefaultGracePeriod,
 	FieldMaxGracePeriod,
+	FieldReminderLeadTimes,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).

@@ -636,6 +636,16 @@ func MaxGracePeriodContainsFold(v lifecycle.Period) predicate.Project {
 	return predicate.Project(sql.FieldContainsFold(FieldMaxGracePeriod, vc))
 }
 
+// ReminderLeadTimesIsNil applies the IsNil predicate on the "reminder_lead_times" field.
+func ReminderLeadTimesIsNil() predicate.Project {
+	return predicate.Project(sql.FieldIsNull(FieldReminderLeadTimes))
+}
+
+// ReminderLeadTimesNotNil applies the NotNil predicate on the "reminder_lead_times" field.
+func ReminderLeadTimesNotNil() predicate.Project {
+	return predicate.Project(sql.FieldNotNull(FieldReminderLeadTimes))
+}
+
 // HasOrganization applies the HasEdge predicate on the "organization" edge.
 func HasOrganization() predicate.Project {
 	return predicate.Project(func(s *sql.Selector) {

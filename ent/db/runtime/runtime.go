@@ -4,17 +4,25 @@ package runtime
 
 import (
 	"context"
+	"time"
 
+	"github.com/keytag/keytag/ent/db/alertsource"
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/auditevent"
 	"github.com/keytag/keytag/ent/db/environment"
 	"github.com/keytag/keytag/ent/db/heartbeat"
 	"github.com/keytag/keytag/ent/db/idempotentrequest"
+	dbjob "github.com/keytag/keytag/ent/db/job"
 	"github.com/keytag/keytag/ent/db/keyfamily"
 	"github.com/keytag/keytag/ent/db/keyscope"
+	"github.com/keytag/keytag/ent/db/notification"
+	"github.com/keytag/keytag/ent/db/operatormessage"
 	"github.com/keytag/keytag/ent/db/organization"
 	"github.com/keytag/keytag/ent/db/policysweep"
 	"github.com/keytag/keytag/ent/db/project"
+	"github.com/keytag/keytag/ent/db/reminder"
+	"github.com/keytag/keytag/ent/db/rotation"
+	"github.com/keytag/keytag/ent/db/rotationschedule"
 	"github.com/keytag/keytag/ent/db/user"
 	"github.com/keytag/keytag/ent/schema"
 
@@ -70,13 +78,48 @@ func init() {
 	// apikey.GenerationValidator is a validator for the "generation" field. It is called by the builders before save.
 	apikey.GenerationValidator = apikeyDescGeneration.Validators[0].(func(int) error)
 	// apikeyDescSuspendedByAdmin is the schema descriptor for suspended_by_admin field.
-	apikeyDescSuspendedByAdmin := apikeyFields[26].Descriptor()
+	apikeyDescSuspendedByAdmin := apikeyFields[27].Descriptor()
 	// apikey.DefaultSuspendedByAdmin holds the default value on creation for the suspended_by_admin field.
 	apikey.DefaultSuspendedByAdmin = apikeyDescSuspendedByAdmin.Default.(bool)
+	// apikeyDescLookAt is the schema descriptor for look_at field.
+	apikeyDescLookAt := apikeyFields[32].Descriptor()
+	// apikey.DefaultLookAt holds the default value on creation for the look_at field.
+	apikey.DefaultLookAt = apikeyDescLookAt.Default.(func() time.Time)
 	// apikeyDescID is the schema descriptor for id field.
 	apikeyDescID := apikeyFields[0].Descriptor()
 	// apikey.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	apikey.IDValidator = apikeyDescID.Validators[0].(func(string) error)
+	alertsource.Policy = privacy.NewPolicies(schema.AlertSource{})
+	alertsource.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := alertsource.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	alertsourceFields := schema.AlertSource{}.Fields()
+	_ = alertsourceFields
+	// alertsourceDescOrganizationID is the schema descriptor for organization_id field.
+	alertsourceDescOrganizationID := alertsourceFields[1].Descriptor()
+	// alertsource.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	alertsource.OrganizationIDValidator = alertsourceDescOrganizationID.Validators[0].(func(string) error)
+	// alertsourceDescKind is the schema descriptor for kind field.
+	alertsourceDescKind := alertsourceFields[2].Descriptor()
+	// alertsource.KindValidator is a validator for the "kind" field. It is called by the builders before save.
+	alertsource.KindValidator = alertsourceDescKind.Validators[0].(func(string) error)
+	// alertsourceDescName is the schema descriptor for name field.
+	alertsourceDescName := alertsourceFields[3].Descriptor()
+	// alertsource.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	alertsource.NameValidator = alertsourceDescName.Validators[0].(func(string) error)
+	// alertsourceDescEnabled is the schema descriptor for enabled field.
+	alertsourceDescEnabled := alertsourceFields[4].Descriptor()
+	// alertsource.DefaultEnabled holds the default value on creation for the enabled field.
+	alertsource.DefaultEnabled = alertsourceDescEnabled.Default.(bool)
+	// alertsourceDescID is the schema descriptor for id field.
+	alertsourceDescID := alertsourceFields[0].Descriptor()
+	// alertsource.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	alertsource.IDValidator = alertsourceDescID.Validators[0].(func(string) error)
 	auditevent.Policy = privacy.NewPolicies(schema.AuditEvent{})
 	auditevent.Hooks[0] = func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
@@ -177,6 +220,41 @@ func init() {
 	idempotentrequestDescID := idempotentrequestFields[0].Descriptor()
 	// idempotentrequest.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	idempotentrequest.IDValidator = idempotentrequestDescID.Validators[0].(func(string) error)
+	dbjob.Policy = privacy.NewPolicies(schema.Job{})
+	dbjob.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := dbjob.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	dbjobFields := schema.Job{}.Fields()
+	_ = dbjobFields
+	// dbjobDescOrganizationID is the schema descriptor for organization_id field.
+	dbjobDescOrganizationID := dbjobFields[1].Descriptor()
+	// dbjob.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	dbjob.OrganizationIDValidator = dbjobDescOrganizationID.Validators[0].(func(string) error)
+	// dbjobDescOwnerID is the schema descriptor for owner_id field.
+	dbjobDescOwnerID := dbjobFields[2].Descriptor()
+	// dbjob.OwnerIDValidator is a validator for the "owner_id" field. It is called by the builders before save.
+	dbjob.OwnerIDValidator = dbjobDescOwnerID.Validators[0].(func(string) error)
+	// dbjobDescFamilyID is the schema descriptor for family_id field.
+	dbjobDescFamilyID := dbjobFields[3].Descriptor()
+	// dbjob.FamilyIDValidator is a validator for the "family_id" field. It is called by the builders before save.
+	dbjob.FamilyIDValidator = dbjobDescFamilyID.Validators[0].(func(string) error)
+	// dbjobDescKeyID is the schema descriptor for key_id field.
+	dbjobDescKeyID := dbjobFields[6].Descriptor()
+	// dbjob.KeyIDValidator is a validator for the "key_id" field. It is called by the builders before save.
+	dbjob.KeyIDValidator = dbjobDescKeyID.Validators[0].(func(string) error)
+	// dbjobDescAttempts is the schema descriptor for attempts field.
+	dbjobDescAttempts := dbjobFields[17].Descriptor()
+	// dbjob.DefaultAttempts holds the default value on creation for the attempts field.
+	dbjob.DefaultAttempts = dbjobDescAttempts.Default.(int)
+	// dbjobDescID is the schema descriptor for id field.
+	dbjobDescID := dbjobFields[0].Descriptor()
+	// dbjob.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	dbjob.IDValidator = dbjobDescID.Validators[0].(func(string) error)
 	keyfamily.Policy = privacy.NewPolicies(schema.KeyFamily{})
 	keyfamily.Hooks[0] = func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
@@ -249,6 +327,84 @@ func init() {
 	keyscopeDescKeyID := keyscopeFields[5].Descriptor()
 	// keyscope.KeyIDValidator is a validator for the "key_id" field. It is called by the builders before save.
 	keyscope.KeyIDValidator = keyscopeDescKeyID.Validators[0].(func(string) error)
+	notification.Policy = privacy.NewPolicies(schema.Notification{})
+	notification.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := notification.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	notificationFields := schema.Notification{}.Fields()
+	_ = notificationFields
+	// notificationDescOrganizationID is the schema descriptor for organization_id field.
+	notificationDescOrganizationID := notificationFields[1].Descriptor()
+	// notification.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	notification.OrganizationIDValidator = notificationDescOrganizationID.Validators[0].(func(string) error)
+	// notificationDescOwnerID is the schema descriptor for owner_id field.
+	notificationDescOwnerID := notificationFields[2].Descriptor()
+	// notification.OwnerIDValidator is a validator for the "owner_id" field. It is called by the builders before save.
+	notification.OwnerIDValidator = notificationDescOwnerID.Validators[0].(func(string) error)
+	// notificationDescFamilyID is the schema descriptor for family_id field.
+	notificationDescFamilyID := notificationFields[3].Descriptor()
+	// notification.FamilyIDValidator is a validator for the "family_id" field. It is called by the builders before save.
+	notification.FamilyIDValidator = notificationDescFamilyID.Validators[0].(func(string) error)
+	// notificationDescKeyID is the schema descriptor for key_id field.
+	notificationDescKeyID := notificationFields[4].Descriptor()
+	// notification.KeyIDValidator is a validator for the "key_id" field. It is called by the builders before save.
+	notification.KeyIDValidator = notificationDescKeyID.Validators[0].(func(string) error)
+	// notificationDescAlertSourceID is the schema descriptor for alert_source_id field.
+	notificationDescAlertSourceID := notificationFields[6].Descriptor()
+	// notification.AlertSourceIDValidator is a validator for the "alert_source_id" field. It is called by the builders before save.
+	notification.AlertSourceIDValidator = notificationDescAlertSourceID.Validators[0].(func(string) error)
+	// notificationDescJobID is the schema descriptor for job_id field.
+	notificationDescJobID := notificationFields[7].Descriptor()
+	// notification.JobIDValidator is a validator for the "job_id" field. It is called by the builders before save.
+	notification.JobIDValidator = notificationDescJobID.Validators[0].(func(string) error)
+	// notificationDescID is the schema descriptor for id field.
+	notificationDescID := notificationFields[0].Descriptor()
+	// notification.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	notification.IDValidator = notificationDescID.Validators[0].(func(string) error)
+	operatormessage.Policy = privacy.NewPolicies(schema.OperatorMessage{})
+	operatormessage.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := operatormessage.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	operatormessageFields := schema.OperatorMessage{}.Fields()
+	_ = operatormessageFields
+	// operatormessageDescOrganizationID is the schema descriptor for organization_id field.
+	operatormessageDescOrganizationID := operatormessageFields[1].Descriptor()
+	// operatormessage.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	operatormessage.OrganizationIDValidator = operatormessageDescOrganizationID.Validators[0].(func(string) error)
+	// operatormessageDescOwnerID is the schema descriptor for owner_id field.
+	operatormessageDescOwnerID := operatormessageFields[2].Descriptor()
+	// operatormessage.OwnerIDValidator is a validator for the "owner_id" field. It is called by the builders before save.
+	operatormessage.OwnerIDValidator = operatormessageDescOwnerID.Validators[0].(func(string) error)
+	// operatormessageDescFamilyID is the schema descriptor for family_id field.
+	operatormessageDescFamilyID := operatormessageFields[3].Descriptor()
+	// operatormessage.FamilyIDValidator is a validator for the "family_id" field. It is called by the builders before save.
+	operatormessage.FamilyIDValidator = operatormessageDescFamilyID.Validators[0].(func(string) error)
+	// operatormessageDescKeyID is the schema descriptor for key_id field.
+	operatormessageDescKeyID := operatormessageFields[4].Descriptor()
+	// operatormessage.KeyIDValidator is a validator for the "key_id" field. It is called by the builders before save.
+	operatormessage.KeyIDValidator = operatormessageDescKeyID.Validators[0].(func(string) error)
+	// operatormessageDescSubject is the schema descriptor for subject field.
+	operatormessageDescSubject := operatormessageFields[6].Descriptor()
+	// operatormessage.SubjectValidator is a validator for the "subject" field. It is called by the builders before save.
+	operatormessage.SubjectValidator = operatormessageDescSubject.Validators[0].(func(string) error)
+	// operatormessageDescText is the schema descriptor for text field.
+	operatormessageDescText := operatormessageFields[7].Descriptor()
+	// operatormessage.TextValidator is a validator for the "text" field. It is called by the builders before save.
+	operatormessage.TextValidator = operatormessageDescText.Validators[0].(func(string) error)
+	// operatormessageDescID is the schema descriptor for id field.
+	operatormessageDescID := operatormessageFields[0].Descriptor()
+	// operatormessage.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	operatormessage.IDValidator = operatormessageDescID.Validators[0].(func(string) error)
 	organization.Policy = privacy.NewPolicies(schema.Organization{})
 	organization.Hooks[0] = func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
@@ -318,6 +474,95 @@ func init() {
 	projectDescID := projectFields[0].Descriptor()
 	// project.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	project.IDValidator = projectDescID.Validators[0].(func(string) error)
+	reminder.Policy = privacy.NewPolicies(schema.Reminder{})
+	reminder.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := reminder.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	reminderFields := schema.Reminder{}.Fields()
+	_ = reminderFields
+	// reminderDescOrganizationID is the schema descriptor for organization_id field.
+	reminderDescOrganizationID := reminderFields[1].Descriptor()
+	// reminder.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	reminder.OrganizationIDValidator = reminderDescOrganizationID.Validators[0].(func(string) error)
+	// reminderDescKeyID is the schema descriptor for key_id field.
+	reminderDescKeyID := reminderFields[2].Descriptor()
+	// reminder.KeyIDValidator is a validator for the "key_id" field. It is called by the builders before save.
+	reminder.KeyIDValidator = reminderDescKeyID.Validators[0].(func(string) error)
+	// reminderDescLead is the schema descriptor for lead field.
+	reminderDescLead := reminderFields[3].Descriptor()
+	// reminder.LeadValidator is a validator for the "lead" field. It is called by the builders before save.
+	reminder.LeadValidator = reminderDescLead.Validators[0].(func(string) error)
+	// reminderDescID is the schema descriptor for id field.
+	reminderDescID := reminderFields[0].Descriptor()
+	// reminder.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	reminder.IDValidator = reminderDescID.Validators[0].(func(string) error)
+	rotation.Policy = privacy.NewPolicies(schema.Rotation{})
+	rotation.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := rotation.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	rotationFields := schema.Rotation{}.Fields()
+	_ = rotationFields
+	// rotationDescOrganizationID is the schema descriptor for organization_id field.
+	rotationDescOrganizationID := rotationFields[1].Descriptor()
+	// rotation.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	rotation.OrganizationIDValidator = rotationDescOrganizationID.Validators[0].(func(string) error)
+	// rotationDescOwnerID is the schema descriptor for owner_id field.
+	rotationDescOwnerID := rotationFields[2].Descriptor()
+	// rotation.OwnerIDValidator is a validator for the "owner_id" field. It is called by the builders before save.
+	rotation.OwnerIDValidator = rotationDescOwnerID.Validators[0].(func(string) error)
+	// rotationDescFamilyID is the schema descriptor for family_id field.
+	rotationDescFamilyID := rotationFields[3].Descriptor()
+	// rotation.FamilyIDValidator is a validator for the "family_id" field. It is called by the builders before save.
+	rotation.FamilyIDValidator = rotationDescFamilyID.Validators[0].(func(string) error)
+	// rotationDescOldKeyID is the schema descriptor for old_key_id field.
+	rotationDescOldKeyID := rotationFields[4].Descriptor()
+	// rotation.OldKeyIDValidator is a validator for the "old_key_id" field. It is called by the builders before save.
+	rotation.OldKeyIDValidator = rotationDescOldKeyID.Validators[0].(func(string) error)
+	// rotationDescID is the schema descriptor for id field.
+	rotationDescID := rotationFields[0].Descriptor()
+	// rotation.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	rotation.IDValidator = rotationDescID.Validators[0].(func(string) error)
+	rotationschedule.Policy = privacy.NewPolicies(schema.RotationSchedule{})
+	rotationschedule.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := rotationschedule.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	rotationscheduleFields := schema.RotationSchedule{}.Fields()
+	_ = rotationscheduleFields
+	// rotationscheduleDescOrganizationID is the schema descriptor for organization_id field.
+	rotationscheduleDescOrganizationID := rotationscheduleFields[1].Descriptor()
+	// rotationschedule.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	rotationschedule.OrganizationIDValidator = rotationscheduleDescOrganizationID.Validators[0].(func(string) error)
+	// rotationscheduleDescOwnerID is the schema descriptor for owner_id field.
+	rotationscheduleDescOwnerID := rotationscheduleFields[2].Descriptor()
+	// rotationschedule.OwnerIDValidator is a validator for the "owner_id" field. It is called by the builders before save.
+	rotationschedule.OwnerIDValidator = rotationscheduleDescOwnerID.Validators[0].(func(string) error)
+	// rotationscheduleDescFamilyID is the schema descriptor for family_id field.
+	rotationscheduleDescFamilyID := rotationscheduleFields[3].Descriptor()
+	// rotationschedule.FamilyIDValidator is a validator for the "family_id" field. It is called by the builders before save.
+	rotationschedule.FamilyIDValidator = rotationscheduleDescFamilyID.Validators[0].(func(string) error)
+	// rotationscheduleDescIntervalDays is the schema descriptor for interval_days field.
+	rotationscheduleDescIntervalDays := rotationscheduleFields[4].Descriptor()
+	// rotationschedule.IntervalDaysValidator is a validator for the "interval_days" field. It is called by the builders before save.
+	rotationschedule.IntervalDaysValidator = rotationscheduleDescIntervalDays.Validators[0].(func(int) error)
+	// rotationscheduleDescID is the schema descriptor for id field.
+	rotationscheduleDescID := rotationscheduleFields[0].Descriptor()
+	// rotationschedule.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	rotationschedule.IDValidator = rotationscheduleDescID.Validators[0].(func(string) error)
 	user.Policy = privacy.NewPolicies(schema.User{})
 	user.Hooks[0] = func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {

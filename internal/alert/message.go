@@ -1,0 +1,158 @@
+package alert
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/ent/db/operatormessage"
+	"github.com/keytag/keytag/internal/audit"
+	"github.com/keytag/keytag/internal/change"
+	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/job"
+	"github.com/keytag/keytag/internal/page"
+	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/queue"
+	"github.com/keytag/keytag/internal/store"
+	"github.com/keytag/keytag/internal/typeid"
+)
+
+// MessageStatus tells whether an operator message was replied to. Values are those of the GraphQL enum
+// OperatorMessageStatus.
+type MessageStatus string
+
+const (
+	WaitingForReply MessageStatus = "WAITING_FOR_REPLY"
+	Replied         MessageStatus = "REPLIED"
+)
+
+// StatusOf tells whether a message was replied to.
+func StatusOf(m *db.OperatorMessage) MessageStatus {
+	if m.RepliedAt == nil {
+		return WaitingForReply
+	}
+	return Replied
+}
+
+// ReplyInput is a reply to an operator message.
+type ReplyInput struct{ ID, Reply string }
+
+// Reply answers an operator message, once: of several that reply the first is heard. User errors:
+// InputError.
+func (a *Alerts) Reply(ctx context.Context, in ReplyInput) (*db.OperatorMessage, error) {
+	if err := typeid.Want(typeid.Message, "id", in.ID); err != nil {
+		return nil, err
+	}
+	now := a.now()
+	var replied *db.OperatorMessage
+	err := a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		message, err := tx.OperatorMessage.Get(ctx, in.ID)
+		switch {
+		case db.IsNotFound(err):
+			return fault.NotFound("operator message", "id")
+		case err != nil:
+			return err
+		case !slices.Contains(message.Replies, in.Reply):
+			return fault.Invalid("reply must be one of the message's replies", "reply")
+		}
+		n, err := tx.OperatorMessage.Update().
+			Where(operatormessage.ID(in.ID), operatormessage.RepliedAtIsNil()).
+			SetReply(in.Reply).
+			SetRepliedByID(principal.From(ctx).UserID).
+			SetRepliedAt(now).
+			Save(ctx)
+		switch {
+		case err != nil:
+			return err
+		case n == 0:
+			return fault.Input("operator_messages.replied", "the message has been replied to already", "id")
+		}
+		if replied, err = tx.OperatorMessage.Get(ctx, in.ID); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Event{At: now, Action: "operator_message.replied", SubjectID: in.ID, OwnerID: replied.OwnerID,
+			Changes: []change.Field{{Field: "reply", After: &in.Reply}}})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return replied, nil
+}
+
+// Message is one operator message that the caller may see, nil when there is none.
+func (a *Alerts) Message(ctx context.Context, id string) (*db.OperatorMessage, error) {
+	return readable(a.store.Client.OperatorMessage.Get(ctx, id))
+}
+
+// Messages is a page of operator messages.
+type Messages struct {
+	page.Page[*db.OperatorMessage]
+	search *db.OperatorMessageQuery
+}
+
+const messageOrder = "m"
+
+// Cursor is the place of a message of the page in the whole list.
+func (*Messages) Cursor(m *db.OperatorMessage) string {
+	return page.Encode(messageOrder, page.Cursor{ID: m.ID})
+}
+
+// Count is how many messages the whole list has, counted up to page.MaxCount + 1.
+func (m *Messages) Count(ctx context.Context) (int, error) {
+	ids, err := m.search.Clone().Limit(page.MaxCount + 1).IDs(ctx)
+	return len(ids), err
+}
+
+// Messages lists the operator messages about keys that the caller may see, newest first. User errors:
+// InputError on the page.
+func (a *Alerts) Messages(ctx context.Context, status *MessageStatus, args page.Args) (*Messages, error) {
+	bounds, err := args.Bounds(messageOrder)
+	if err != nil {
+		return nil, err
+	}
+	all := a.store.Client.OperatorMessage.Query()
+	if status != nil {
+		if *status == Replied {
+			all.Where(operatormessage.RepliedAtNotNil())
+		} else {
+			all.Where(operatormessage.RepliedAtIsNil())
+		}
+	}
+	behind, order := store.Keyset(bounds, true, operatormessage.FieldID)
+	rows, err := all.Clone().Where(behind).Order(order).Limit(bounds.Size + 1).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Messages{Page: page.Of(bounds, rows), search: all}, nil
+}
+
+// acknowledge is the reply to what the server tells by itself.
+var acknowledge = []string{"Acknowledge"}
+
+// raise writes an operator message about a key.
+func raise(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, jobID *string, subject, text string, replies []string) (string, error) {
+	id := typeid.New(typeid.Message, now)
+	return id, tx.OperatorMessage.Create().
+		SetID(id).
+		SetOrganizationID(key.OrganizationID).
+		SetOwnerID(key.OwnerID).
+		SetFamilyID(key.FamilyID).
+		SetKeyID(key.ID).
+		SetNillableJobID(jobID).
+		SetSubject(subject).
+		SetText(text).
+		SetReplies(replies).
+		SetCreatedAt(now).
+		Exec(principal.System(ctx))
+}
+
+// tell raises an operator message about a key, and sends it by e-mail too where the server can.
+func (a *Alerts) tell(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, subject, text string) error {
+	id, err := raise(ctx, tx, now, key, nil, oneLine(subject), text, acknowledge)
+	if err != nil || a.mail == nil {
+		return err
+	}
+	_, err = queue.Add(ctx, tx, now, queue.Job{Kind: job.Mail, Key: key, Lane: "mail", At: now, MessageID: &id})
+	return err
+}

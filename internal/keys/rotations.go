@@ -1,0 +1,324 @@
+package keys
+
+import (
+	"context"
+	"time"
+
+	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/ent/db/apikey"
+	"github.com/keytag/keytag/ent/db/rotation"
+	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/job"
+	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/queue"
+	"github.com/keytag/keytag/internal/store"
+	"github.com/keytag/keytag/internal/typeid"
+)
+
+// Events that a rotation webhook tells of.
+const (
+	eventDue     = "api_key.rotation_due"
+	eventRotated = "api_key.rotated"
+	eventTest    = "webhook.test"
+)
+
+// Rotation is the replacement of a key as one request sees it.
+type Rotation struct {
+	*db.Rotation
+	now time.Time
+}
+
+// IsNode marks a rotation as having an id of its own.
+func (Rotation) IsNode() {}
+
+// Status is how far the rotation has come: a grace that is over completes it.
+func (r *Rotation) Status() lifecycle.RotationStatus {
+	if r.CompletedAt() != nil {
+		return lifecycle.RotationCompleted
+	}
+	return r.Rotation.Status
+}
+
+// CompletedAt is when the old key's grace ended, nil before.
+func (r *Rotation) CompletedAt() *time.Time {
+	old := r.Edges.OldKey
+	if r.Rotation.Status != lifecycle.InGrace || old == nil {
+		return nil
+	}
+	if end := stateOf(old, r.now); end.Status.Ended() {
+		return end.EffectiveExpiresAt
+	}
+	return nil
+}
+
+// Attempts is how often its webhook was tried.
+func (r *Rotation) Attempts() int {
+	if r.Edges.Job == nil {
+		return 0
+	}
+	return r.Edges.Job.Attempts
+}
+
+// NextAttemptAt is when its webhook is tried next, nil when it is not.
+func (r *Rotation) NextAttemptAt() *time.Time {
+	if j := r.Edges.Job; j != nil && !queue.IsFinished(j) {
+		return &j.RunAt
+	}
+	return nil
+}
+
+// LastError is why the last attempt failed, or why the rotation was given up; nil when neither.
+func (r *Rotation) LastError() *string {
+	if r.Rotation.LastError == nil && r.Edges.Job != nil {
+		return r.Edges.Job.LastError
+	}
+	return r.Rotation.LastError
+}
+
+// LastRotation is the latest rotation of a key, nil when there is none.
+func (a *Authority) LastRotation(ctx context.Context, v *View) (*Rotation, error) {
+	row, err := a.store.Client.Rotation.Query().
+		Where(rotation.OldKeyID(v.ID)).
+		Order(db.Desc(rotation.FieldID)).
+		WithOldKey().WithJob().
+		First(ctx)
+	return a.rotationView(row, err)
+}
+
+// Rotation is one rotation that the caller may see, nil when there is none.
+func (a *Authority) Rotation(ctx context.Context, id string) (*Rotation, error) {
+	row, err := a.store.Client.Rotation.Query().Where(rotation.ID(id), rotation.HasOldKeyWith(apikey.RemovedAtIsNil())).WithOldKey().WithJob().Only(ctx)
+	return a.rotationView(row, err)
+}
+
+func (a *Authority) rotationView(row *db.Rotation, err error) (*Rotation, error) {
+	if db.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Rotation{row, a.now()}, nil
+}
+
+// announced is the automatic rotation of a held key that has begun and is not over, nil when there is
+// none. A stalled one still is: its holder may claim late.
+func announced(ctx context.Context, tx *store.Tx, keyID string) (*db.Rotation, error) {
+	row, err := tx.Rotation.Query().
+		Where(rotation.OldKeyID(keyID)).
+		Order(db.Desc(rotation.FieldID)).
+		WithNewKey().
+		First(principal.System(ctx))
+	if db.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch row.Status {
+	case lifecycle.WaitingForClaim, lifecycle.Delivering:
+		return row, nil
+	case lifecycle.Stalled:
+		if row.NewKeyID == nil {
+			return row, nil
+		}
+	}
+	return nil, nil
+}
+
+// makeWay clears what an automatic rotation has begun out of the way of another change of a held key,
+// and answers the announcement that the change may complete. A successor that is pending is
+// discarded, unless its secret may be on its way already: then the change has to wait.
+func makeWay(ctx context.Context, tx *store.Tx, old *View) (*db.Rotation, error) {
+	open, err := announced(ctx, tx, old.ID)
+	if err != nil || open == nil {
+		return nil, err
+	}
+	if open.Status != lifecycle.Delivering {
+		if open.JobID != nil {
+			_, err = queue.Cancel(ctx, tx, old.now, *open.JobID)
+		}
+		return open, err
+	}
+	canceled, err := queue.Cancel(ctx, tx, old.now, *open.JobID)
+	if err != nil {
+		return nil, err
+	}
+	if !canceled {
+		return nil, alreadyRotated(old.beside(open.Edges.NewKey))
+	}
+	return nil, discard(ctx, tx, old.now, open, lifecycle.RotationCanceled, "")
+}
+
+// cancelRotation takes back what an automatic rotation of a held key has announced, if anything.
+func (a *Authority) cancelRotation(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey) error {
+	open, err := makeWay(ctx, tx, view(ctx, key, now))
+	if err != nil || open == nil {
+		return err
+	}
+	return closeRotation(ctx, tx, open, lifecycle.RotationCanceled, "")
+}
+
+// abandonRotation is cancelRotation for a key that is ended by somebody: what is on its way is discarded
+// too.
+func abandonRotation(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey) error {
+	open, err := announced(ctx, tx, key.ID)
+	if key.PendingSince != nil {
+		open, err = tx.Rotation.Query().Where(rotation.NewKeyID(key.ID), rotation.StatusEQ(lifecycle.Delivering)).Only(principal.System(ctx))
+		if db.IsNotFound(err) {
+			return nil
+		}
+	}
+	if err != nil || open == nil {
+		return err
+	}
+	if open.JobID != nil {
+		if _, err := queue.Cancel(ctx, tx, now, *open.JobID); err != nil {
+			return err
+		}
+	}
+	return discard(ctx, tx, now, open, lifecycle.RotationCanceled, "the key was ended")
+}
+
+// closeRotation ends a rotation that gave no successor.
+func closeRotation(ctx context.Context, tx *store.Tx, open *db.Rotation, status lifecycle.RotationStatus, why string) error {
+	update := tx.Rotation.UpdateOneID(open.ID).SetStatus(status).ClearSealedSecret().ClearClaimUntil()
+	if why != "" {
+		update.SetLastError(why)
+	}
+	return update.Exec(principal.System(ctx))
+}
+
+// discard is closeRotation for a rotation that may have a pending successor: that one will never work.
+func discard(ctx context.Context, tx *store.Tx, now time.Time, open *db.Rotation, status lifecycle.RotationStatus, why string) error {
+	if open.Status == lifecycle.Delivering && open.NewKeyID != nil {
+		err := tx.APIKey.UpdateOneID(*open.NewKeyID).
+			SetUpdatedAt(now).
+			SetRevokedAt(now).
+			SetRevocationReason(lifecycle.Superseded).
+			SetRemovedAt(now).
+			Exec(principal.System(ctx))
+		if err != nil {
+			return err
+		}
+		if err := deleteScopes(ctx, tx, *open.NewKeyID); err != nil {
+			return err
+		}
+	}
+	return closeRotation(ctx, tx, open, status, why)
+}
+
+// record notes that a held key was replaced: it completes what was announced, or is a rotation of its
+// own. The webhook of the line, if it has one, is told, and the successor gets its turn.
+func (a *Authority) record(ctx context.Context, tx *store.Tx, now time.Time, old, successor *db.APIKey, open *db.Rotation) error {
+	system := principal.System(ctx)
+	schedule, err := scheduleOf(system, tx.Client, old.FamilyID)
+	if err != nil {
+		return err
+	}
+	id := typeid.New(typeid.Rotation, now)
+	if open != nil {
+		id = open.ID
+	}
+	var told *string
+	if schedule != nil && schedule.WebhookURL != nil {
+		job, err := queue.Add(ctx, tx, now, queue.Job{
+			Kind: job.Webhook, Key: old, Lane: host(*schedule.WebhookURL), At: now, RotationID: &id, Event: eventRotated,
+		})
+		if err != nil {
+			return err
+		}
+		told = &job
+	}
+	if open != nil {
+		update := tx.Rotation.UpdateOneID(id).SetStatus(lifecycle.InGrace).SetNewKeyID(successor.ID).ClearClaimUntil().ClearLastError()
+		if told != nil {
+			update.SetJobID(*told)
+		}
+		err = update.Exec(system)
+	} else {
+		err = newRotation(tx, now, id, old, lifecycle.InGrace).SetAutomatic(false).
+			SetNewKeyID(successor.ID).SetNillableJobID(told).Exec(system)
+	}
+	if err != nil {
+		return err
+	}
+	return a.proceed(ctx, tx, now, schedule, old, successor)
+}
+
+func newRotation(tx *store.Tx, now time.Time, id string, old *db.APIKey, status lifecycle.RotationStatus) *db.RotationCreate {
+	return tx.Rotation.Create().
+		SetID(id).
+		SetOrganizationID(old.OrganizationID).
+		SetOwnerID(old.OwnerID).
+		SetFamilyID(old.FamilyID).
+		SetOldKeyID(old.ID).
+		SetStatus(status).
+		SetCreatedAt(now)
+}
+
+// proceed lets the line go on with the successor: it is rotated in its turn, and nothing more is to be
+// told of the old key.
+func (a *Authority) proceed(ctx context.Context, tx *store.Tx, now time.Time, schedule *db.RotationSchedule, old, successor *db.APIKey) error {
+	system := principal.System(ctx)
+	if schedule != nil {
+		if err := tx.RotationSchedule.UpdateOneID(schedule.ID).ClearStalledSince().Exec(system); err != nil {
+			return err
+		}
+		if days := schedule.IntervalDays; days != nil {
+			if due := rotationDue(successor, *days); successor.ExpiresAt == nil || due.Before(*successor.ExpiresAt) {
+				if err := tx.APIKey.UpdateOneID(successor.ID).SetNextRotationAt(due).Exec(system); err != nil {
+					return err
+				}
+				successor.NextRotationAt = &due
+			}
+		}
+	}
+	return a.silence(ctx, tx, now, old)
+}
+
+// ClaimInput holds the token that announced a rotation.
+type ClaimInput struct{ ClaimToken string }
+
+// Claim hands the secret of an announced rotation over to the holder of the old key, once. While the
+// successor has never authenticated, a retry gets a fresh secret. User errors: InputError, and those
+// of RotateViewer.
+func (a *Authority) Claim(ctx context.Context, in ClaimInput) (Rotated, error) {
+	now, p := a.now(), principal.From(ctx)
+	handed, err := a.claimed(ctx, now, in.ClaimToken)
+	if err == nil && handed == nil {
+		if p.ReplayOnly {
+			return Rotated{}, ReplayOnlyRefusal(ctx)
+		}
+		return a.replace(ctx, now, RotateInput{ID: p.KeyID}, nil, true, &in.ClaimToken)
+	}
+	if err != nil {
+		return Rotated{}, err
+	}
+	return a.replayedRotation(ctx, handed)
+}
+
+// claimed is the successor that the token has been exchanged for already, nil when it has not.
+func (a *Authority) claimed(ctx context.Context, now time.Time, token string) (*replayed, error) {
+	if a.outbound.Sealer == nil {
+		return nil, encryptionKeyRequired("claimToken")
+	}
+	row, err := a.store.Client.Rotation.Query().
+		Where(rotation.OldKeyID(principal.From(ctx).KeyID), rotation.StatusEQ(lifecycle.InGrace), rotation.Automatic(true)).
+		Order(db.Desc(rotation.FieldID)).
+		First(principal.System(ctx))
+	switch {
+	case db.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !a.outbound.Sealer.IsClaimToken(token, row.ID):
+		return nil, nil
+	}
+	return a.freshSecret(ctx, now, *row.NewKeyID, true)
+}
+
+func badClaimToken() fault.UserError {
+	return fault.Input("api_keys.claim_token_invalid", "claimToken announces no rotation of the calling key", "claimToken")
+}

@@ -1,0 +1,281 @@
+package keys
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/ent/db/rotationschedule"
+	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/store"
+	"github.com/keytag/keytag/internal/webhook"
+)
+
+// ScheduleInput says how a rotation line goes on: by itself every IntervalDays, or by hand alone when
+// that is nil; and where that is told.
+type ScheduleInput struct {
+	IntervalDays *int
+	GracePeriod  *lifecycle.Period
+	// Delivery is CLAIM when nil.
+	Delivery   *lifecycle.RotationDelivery
+	WebhookURL *string
+}
+
+// SetScheduleInput gives a key's line a schedule; a nil one takes it away.
+type SetScheduleInput struct {
+	ID       string
+	Schedule *ScheduleInput
+}
+
+// Scheduled is a key after its schedule was set.
+type Scheduled struct {
+	APIKey *View
+	signer webhook.Secret
+}
+
+// WebhookSecret signs the rotation webhook; nil unless it is new.
+func (s Scheduled) WebhookSecret() *string { return revealSigner(s.signer) }
+
+func revealSigner(s webhook.Secret) *string {
+	if s.IsZero() {
+		return nil
+	}
+	text := s.Reveal()
+	return &text
+}
+
+const maxIntervalDays = 3650
+
+// SetSchedule sets or takes away the schedule of a key's rotation line. Whoever sets it decides who
+// gets the secrets of the keys to come, and so must hold every scope of the key. User errors:
+// InputError, ScopeError, KeyNotLiveError, AlreadyRotatedError, GraceOutOfRangeError.
+func (a *Authority) SetSchedule(ctx context.Context, in SetScheduleInput) (Scheduled, error) {
+	var signer webhook.Secret
+	key, err := a.change(ctx, in.ID, "api_key.rotation_schedule_set", func(ctx context.Context, tx *store.Tx, key *View) error {
+		p := principal.From(ctx)
+		if lacked := p.Lacks(key.Scopes); len(lacked) > 0 {
+			return scopesNotHeld(lacked)
+		}
+		switch {
+		case key.Status().Ended():
+			return NotLive(key)
+		case standing(key) != nil:
+			return alreadyRotated(standing(key))
+		}
+		if err := a.cancelRotation(ctx, tx, key.now, key.APIKey); err != nil {
+			return err
+		}
+		if in.Schedule == nil {
+			return unschedule(ctx, tx, key.APIKey)
+		}
+		policy, err := policyOf(ctx, tx, key.OrganizationID, key.ProjectID)
+		if err != nil {
+			return err
+		}
+		if err := in.Schedule.check(a.outbound, "schedule.", policy, key.APIKey, key.now).OrNil(); err != nil {
+			return err
+		}
+		signer, err = a.writeSchedule(ctx, tx, key.now, key.APIKey, *in.Schedule)
+		return err
+	})
+	if err != nil {
+		return Scheduled{}, err
+	}
+	return Scheduled{key, signer}, nil
+}
+
+// unschedule takes the schedule of a held key's line away.
+func unschedule(ctx context.Context, tx *store.Tx, key *db.APIKey) error {
+	if _, err := tx.RotationSchedule.Delete().Where(rotationschedule.FamilyID(key.FamilyID)).Exec(ctx); err != nil {
+		return err
+	}
+	return tx.APIKey.UpdateOneID(key.ID).ClearNextRotationAt().Exec(ctx)
+}
+
+// check tells what of a schedule for a key cannot be meant. Fields are named behind prefix.
+func (in ScheduleInput) check(o Outbound, prefix string, policy Policy, key *db.APIKey, now time.Time) fault.List {
+	var faults fault.List
+	invalid := func(field, message string) {
+		faults = append(faults, fault.Invalid(field+" "+message, prefix+field))
+	}
+	delivery := in.delivery()
+	if in.IntervalDays == nil && in.WebhookURL == nil {
+		faults = append(faults, fault.Invalid("give intervalDays, webhookUrl, or both", prefix+"intervalDays", prefix+"webhookUrl"))
+	}
+	if days := in.IntervalDays; days != nil {
+		if *days < 1 || *days > maxIntervalDays {
+			invalid("intervalDays", fmt.Sprintf("must be from 1 to %d", maxIntervalDays))
+		} else if due := rotationDue(key, *days); key.ExpiresAt != nil && !due.Before(*key.ExpiresAt) {
+			invalid("intervalDays", "would never come: the key ends at "+key.ExpiresAt.Format(time.RFC3339Nano))
+		}
+	}
+	if in.GracePeriod != nil {
+		if _, err := policy.grace(now, in.GracePeriod, nil); err != nil {
+			refusal := err.(*GraceOutOfRangeError)
+			refusal.Fields = []string{prefix + "gracePeriod"}
+			faults = append(faults, refusal)
+		}
+	}
+	if in.WebhookURL != nil {
+		if o.Sealer == nil {
+			faults = append(faults, encryptionKeyRequired(prefix+"webhookUrl"))
+		} else if err := o.Webhooks.Check(*in.WebhookURL); err != nil {
+			invalid("webhookUrl", "is not allowed: "+err.Error())
+		}
+	}
+	if delivery == lifecycle.Inline {
+		if in.WebhookURL == nil || in.IntervalDays == nil {
+			invalid("delivery", "INLINE needs intervalDays and webhookUrl")
+		}
+		if o.Sealer == nil {
+			faults = append(faults, encryptionKeyRequired(prefix+"delivery"))
+		}
+	}
+	return faults
+}
+
+func (in ScheduleInput) delivery() lifecycle.RotationDelivery {
+	if in.Delivery == nil {
+		return lifecycle.Claim
+	}
+	return *in.Delivery
+}
+
+// rotationDue is when a key is to be replaced.
+func rotationDue(key *db.APIKey, intervalDays int) time.Time {
+	return key.CreatedAt.AddDate(0, 0, intervalDays)
+}
+
+// writeSchedule stores a schedule for a held key's line, and answers the secret that signs its webhook
+// if it is new. A URL that stays keeps its secret.
+func (a *Authority) writeSchedule(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, in ScheduleInput) (webhook.Secret, error) {
+	before, err := scheduleOf(ctx, tx.Client, key.FamilyID)
+	if err != nil {
+		return webhook.Secret{}, err
+	}
+	if _, err := tx.RotationSchedule.Delete().Where(rotationschedule.FamilyID(key.FamilyID)).Exec(ctx); err != nil {
+		return webhook.Secret{}, err
+	}
+	create := tx.RotationSchedule.Create().
+		SetID(key.FamilyID).
+		SetOrganizationID(key.OrganizationID).
+		SetOwnerID(key.OwnerID).
+		SetFamilyID(key.FamilyID).
+		SetNillableIntervalDays(in.IntervalDays).
+		SetNillableGracePeriod(in.GracePeriod).
+		SetDelivery(in.delivery()).
+		SetNillableWebhookURL(in.WebhookURL).
+		SetCreatedAt(now).
+		SetUpdatedAt(now)
+	var signer webhook.Secret
+	switch {
+	case in.WebhookURL == nil:
+	case before != nil && before.WebhookURL != nil && *before.WebhookURL == *in.WebhookURL:
+		create.SetNillableWebhookSecret(before.WebhookSecret).
+			SetNillablePreviousWebhookSecret(before.PreviousWebhookSecret).
+			SetNillablePreviousSecretUntil(before.PreviousSecretUntil)
+	default:
+		signer = webhook.NewSecret()
+		create.SetWebhookSecret(a.outbound.Sealer.Seal(signer.Reveal(), key.FamilyID))
+	}
+	if err := create.Exec(ctx); err != nil {
+		return webhook.Secret{}, err
+	}
+	update := tx.APIKey.UpdateOneID(key.ID)
+	key.NextRotationAt = nil
+	if in.IntervalDays == nil {
+		update.ClearNextRotationAt()
+	} else {
+		key.NextRotationAt = new(rotationDue(key, *in.IntervalDays))
+		update.SetNextRotationAt(*key.NextRotationAt)
+	}
+	return signer, update.Exec(ctx)
+}
+
+// scheduleOf is the schedule of a family that the caller sees, nil when there is none.
+func scheduleOf(ctx context.Context, client *db.Client, familyID string) (*db.RotationSchedule, error) {
+	row, err := client.RotationSchedule.Query().Where(rotationschedule.FamilyID(familyID)).Only(ctx)
+	if db.IsNotFound(err) {
+		return nil, nil
+	}
+	return row, err
+}
+
+// Schedule is how the line of a key goes on.
+type Schedule struct {
+	IntervalDays   *int
+	NextRotationAt *time.Time
+	GracePeriod    lifecycle.Period
+	Delivery       lifecycle.RotationDelivery
+	WebhookURL     *string
+	StalledSince   *time.Time
+}
+
+// Schedule answers the schedule of a key, nil when it has none.
+func (a *Authority) Schedule(ctx context.Context, v *View) (*Schedule, error) {
+	row, err := scheduleOf(ctx, a.store.Client, v.FamilyID)
+	if row == nil || err != nil {
+		return nil, err
+	}
+	s := &Schedule{
+		IntervalDays:   row.IntervalDays,
+		NextRotationAt: v.NextRotationAt,
+		Delivery:       row.Delivery,
+		WebhookURL:     row.WebhookURL,
+		StalledSince:   row.StalledSince,
+	}
+	if row.GracePeriod != nil {
+		s.GracePeriod = *row.GracePeriod
+		return s, nil
+	}
+	policy, err := readPolicy(ctx, a.store.Client, v.OrganizationID, v.ProjectID)
+	s.GracePeriod = policy.DefaultGrace(v.now)
+	return s, err
+}
+
+// RotateWebhookSecret gives the rotation webhook of a key's line a new signing secret; the old one
+// signs along for 24 hours. User errors: InputError, KeyNotLiveError.
+func (a *Authority) RotateWebhookSecret(ctx context.Context, keyID string) (*string, error) {
+	signer := webhook.NewSecret()
+	_, err := a.change(ctx, keyID, "api_key.webhook_secret_rotated", func(ctx context.Context, tx *store.Tx, key *View) error {
+		schedule, err := scheduleOf(ctx, tx.Client, key.FamilyID)
+		switch {
+		case err != nil:
+			return err
+		case key.Status().Ended():
+			return NotLive(key)
+		case schedule == nil || schedule.WebhookURL == nil:
+			return noWebhook()
+		case a.outbound.Sealer == nil:
+			return encryptionKeyRequired("id")
+		}
+		return tx.RotationSchedule.UpdateOne(schedule).
+			SetNillablePreviousWebhookSecret(schedule.WebhookSecret).
+			SetPreviousSecretUntil(key.now.Add(webhook.Overlap)).
+			SetWebhookSecret(a.outbound.Sealer.Seal(signer.Reveal(), key.FamilyID)).
+			SetUpdatedAt(key.now).
+			Exec(ctx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return revealSigner(signer), nil
+}
+
+func noWebhook() fault.UserError {
+	return fault.Input("api_keys.no_webhook", "the key has no rotation webhook", "id")
+}
+
+// host is where a webhook goes, which is its lane: of one host only a few deliveries are under way at a
+// time.
+func host(target string) string {
+	parsed, err := url.Parse(target)
+	if err != nil {
+		return ""
+	}
+	return parsed.Host
+}

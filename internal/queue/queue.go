@@ -1,0 +1,193 @@
+// Package queue keeps jobs: added in the transaction of the change that causes them, taken by any
+// number of replicas, tried again when they fail or their replica dies. What a job does is told by
+// those who add it; the rules of its states stand in internal/job.
+package queue
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+
+	"github.com/keytag/keytag/ent/db"
+	entjob "github.com/keytag/keytag/ent/db/job"
+	"github.com/keytag/keytag/internal/job"
+	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/store"
+	"github.com/keytag/keytag/internal/typeid"
+)
+
+// Job is one to be added. The key is the one it is about; empty members are not stored.
+type Job struct {
+	Kind           job.Kind
+	Key            *db.APIKey
+	Lane           string
+	At             time.Time
+	AlertSourceID  *string
+	NotificationID *string
+	RotationID     *string
+	MessageID      *string
+	Event          string
+}
+
+// Add schedules a job in the transaction of the change that causes it, and answers its id.
+func Add(ctx context.Context, tx *store.Tx, now time.Time, j Job) (string, error) {
+	id := typeid.New(typeid.AlertJob, now)
+	return id, tx.Job.Create().
+		SetID(id).
+		SetOrganizationID(j.Key.OrganizationID).
+		SetOwnerID(j.Key.OwnerID).
+		SetFamilyID(j.Key.FamilyID).
+		SetKeyID(j.Key.ID).
+		SetKind(j.Kind).
+		SetStatus(job.Scheduled).
+		SetLane(j.Lane).
+		SetScheduledFor(j.At).
+		SetRunAt(j.At).
+		SetNillableAlertSourceID(j.AlertSourceID).
+		SetNillableNotificationID(j.NotificationID).
+		SetNillableRotationID(j.RotationID).
+		SetNillableMessageID(j.MessageID).
+		SetEvent(j.Event).
+		SetCreatedAt(now).
+		Exec(principal.System(ctx))
+}
+
+// Change alters a job that has not started: its instant, its alert source and its lane. It reports
+// false, and changes nothing, when the job has started or is over.
+func Change(ctx context.Context, tx *store.Tx, id string, at time.Time, alertSourceID, lane string) (bool, error) {
+	n, err := tx.Job.Update().
+		Where(entjob.ID(id), entjob.StatusEQ(job.Scheduled)).
+		SetScheduledFor(at).
+		SetRunAt(at).
+		SetAlertSourceID(alertSourceID).
+		SetLane(lane).
+		Save(principal.System(ctx))
+	return n == 1, err
+}
+
+// Cancel ends a job that has not started. It reports false, and changes nothing, when the job has
+// started or is over.
+func Cancel(ctx context.Context, tx *store.Tx, now time.Time, id string) (bool, error) {
+	n, err := tx.Job.Update().
+		Where(entjob.ID(id), entjob.StatusEQ(job.Scheduled)).
+		SetStatus(job.Canceled).
+		SetFinishedAt(now).
+		Save(principal.System(ctx))
+	return n == 1, err
+}
+
+// Take claims up to limit jobs that are due at now, the longest due first, leaving out the lanes
+// named; of one lane it takes at most perLane. Whoever takes a job has job.Lease to finish it; then
+// it is due again. Of replicas that ask at once none gets what another got.
+func Take(ctx context.Context, s *store.Store, now time.Time, limit, perLane int, without []string) ([]*db.Job, error) {
+	var taken []*db.Job
+	err := s.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
+		taken = nil
+		due := tx.Job.Query().Where(entjob.FinishedAtIsNil(), entjob.RunAtLTE(now))
+		if len(without) > 0 {
+			due.Where(entjob.LaneNotIn(without...))
+		}
+		if tx.Dialect() == dialect.Postgres { // SQLite has one writer
+			due.ForUpdate(sql.WithLockAction(sql.SkipLocked))
+		}
+		rows, err := due.Order(db.Asc(entjob.FieldRunAt, entjob.FieldID)).Limit(limit).All(ctx)
+		if err != nil {
+			return err
+		}
+		lanes := map[string]int{}
+		for _, row := range rows {
+			if lanes[row.Lane]++; lanes[row.Lane] > perLane {
+				continue
+			}
+			update := tx.Job.UpdateOne(row).SetStatus(job.Running).AddAttempts(1).SetRunAt(now.Add(job.Lease))
+			if row.StartedAt == nil {
+				update.SetStartedAt(now)
+			}
+			row, err := update.Save(ctx)
+			if err != nil {
+				return err
+			}
+			taken = append(taken, row)
+		}
+		return nil
+	})
+	return taken, err
+}
+
+// Done ends a job that was taken, in the transaction of what it did. It reports false, and changes
+// nothing, when its lease had run out and another has taken it since.
+func Done(ctx context.Context, tx *store.Tx, now time.Time, taken *db.Job) (bool, error) {
+	return end(ctx, tx, now, taken, job.Completed, nil)
+}
+
+// GiveUp ends a job that was taken without its having done what it should. It reports as Done does.
+func GiveUp(ctx context.Context, tx *store.Tx, now time.Time, taken *db.Job, why string) (bool, error) {
+	return end(ctx, tx, now, taken, job.Error, &why)
+}
+
+func end(ctx context.Context, tx *store.Tx, now time.Time, taken *db.Job, status job.Status, why *string) (bool, error) {
+	update := held(tx, taken).SetStatus(status).SetFinishedAt(now).SetRunAt(now)
+	if why == nil {
+		update.ClearLastError()
+	} else {
+		update.SetLastError(*why)
+	}
+	n, err := update.Save(principal.System(ctx))
+	return n == 1, err
+}
+
+// Retry puts a job that was taken, and failed, back until its next attempt, and reports whether there
+// is one; else the job is to be given up.
+func Retry(ctx context.Context, tx *store.Tx, now time.Time, taken *db.Job, why string) (bool, error) {
+	next, ok := job.NextAttempt(now, taken.Attempts)
+	if !ok {
+		return false, nil
+	}
+	return true, held(tx, taken).SetRunAt(next).SetLastError(why).Exec(principal.System(ctx))
+}
+
+// held is an update of a job that works only while it is still the attempt that was taken.
+func held(tx *store.Tx, taken *db.Job) *db.JobUpdate {
+	return tx.Job.Update().Where(entjob.ID(taken.ID), entjob.StatusEQ(job.Running), entjob.AttemptsEQ(taken.Attempts))
+}
+
+// Finished are the states that a job does not leave.
+var Finished = []job.Status{job.Completed, job.Error, job.Canceled}
+
+// IsFinished reports whether a job is over.
+func IsFinished(j *db.Job) bool { return slices.Contains(Finished, j.Status) }
+
+// keep is how long finished jobs can be looked at.
+const keep = 90 * 24 * time.Hour
+
+// Tidy deletes up to limit jobs that have been over for 90 days and that nothing names any more, and
+// answers how many.
+func Tidy(ctx context.Context, s *store.Store, now time.Time, limit int) (n int, err error) {
+	err = s.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
+		ids, err := tx.Job.Query().
+			Where(entjob.FinishedAtLT(now.Add(-keep)), unnamed).
+			Limit(limit).IDs(ctx)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		n, err = tx.Job.Delete().Where(entjob.IDIn(ids...)).Exec(ctx)
+		return err
+	})
+	return n, err
+}
+
+// unnamed: no notification and no rotation shows the job.
+func unnamed(s *sql.Selector) {
+	for _, table := range []string{"notifications", "rotations"} {
+		t := sql.Table(table)
+		s.Where(sql.NotExists(sql.Dialect(s.Dialect()).Select(t.C("id")).From(t).Where(sql.ColumnsEQ(t.C("job_id"), s.C(entjob.FieldID)))))
+	}
+}
+
+// Due reports whether a job is due at now.
+func Due(ctx context.Context, s *store.Store, now time.Time) (bool, error) {
+	return s.Client.Job.Query().Where(entjob.FinishedAtIsNil(), entjob.RunAtLTE(now)).Exist(principal.System(ctx))
+}
