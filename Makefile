@@ -58,7 +58,7 @@ postgres:
 
 ##@ Generate
 
-.PHONY: generate generate-check migration playground playground-check
+.PHONY: generate generate-check migration migration-seal playground playground-check
 generate: ## Write ent/db and graph/generated anew from the schemas
 	go generate ./ent
 	go tool gqlgen generate
@@ -68,6 +68,9 @@ generate-check: generate ## Fail unless what is committed is what make generate 
 
 migration: postgres ## Write the next migration of both databases: make migration name=add_webhooks
 	go run ./ent/migrations/generate -name $(name)
+
+migration-seal: ## Write the checksums of the migrations anew after one was edited by hand
+	go run ./ent/migrations/generate -seal
 
 playground: node_modules ## Build the playground's assets anew
 	$(PLAYGROUND) run build

@@ -19,8 +19,6 @@ import (
 // codeInternal marks a fault of ours; what it was stands in the log under the request id.
 const codeInternal = "internal"
 
-const codeProbe = "probe.not_allowed"
-
 // presenter maps every error outward, in one place: what a caller may know keeps its code, anything
 // else is logged and masked.
 func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
@@ -104,7 +102,7 @@ func statusOf(err *gqlerror.Error) int {
 		return http.StatusUnauthorized
 	case "auth.owner_disabled", "auth.owner_not_privileged", "auth.ip_not_allowed":
 		return http.StatusForbidden
-	case "auth.ambiguous", codeProbe:
+	case "auth.ambiguous", fault.CodeProbe:
 		return http.StatusBadRequest
 	case fault.CodeUnavailable:
 		return http.StatusServiceUnavailable

@@ -89,7 +89,7 @@ func onlyLooks(present graphql.ErrorPresenterFunc) graphql.OperationMiddleware {
 		if p == nil || !p.Probe || operation.Operation.Operation == ast.Query && asksOnlyFor(operation, "Query", looks) {
 			return next(ctx)
 		}
-		return refuse(present(ctx, &fault.Error{Code: codeProbe, Message: "Keytag-Probe: 1 goes only with queries of viewer, viewerKey and serverInfo"}))
+		return refuse(present(ctx, &fault.Error{Code: fault.CodeProbe, Message: "Keytag-Probe: 1 goes only with queries of viewer, viewerKey and serverInfo"}))
 	}
 }
 

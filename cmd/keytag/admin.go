@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -18,17 +19,23 @@ func (p *program) adminCommand() *cobra.Command {
 	}
 	var organization, login string
 	named := func(c *cobra.Command) *cobra.Command {
-		c.Flags().StringVar(&organization, "organization", "", "name of the organization")
+		c.Flags().StringVar(&organization, "organization", "", "name of the organization; required")
 		c.Flags().StringVar(&login, "login", "admin", "login of the administrator")
 		return c
 	}
 	c.AddCommand(
 		named(p.configured("create", "Make a further organization with an administrator, and print the key once", func(ctx context.Context) error {
+			if organization == "" {
+				return errUsage{errors.New("--organization: name the organization; see keytag admin list")}
+			}
 			return p.handOver(ctx, func(d *directory.Directory, publish func(secret.Secret) error) error {
 				return d.AddOrganization(ctx, organization, login, publish)
 			})
 		})),
 		named(p.configured("reset", "Give an administrator a new key, and print it once", func(ctx context.Context) error {
+			if organization == "" {
+				return errUsage{errors.New("--organization: name the organization; see keytag admin list")}
+			}
 			return p.handOver(ctx, func(d *directory.Directory, publish func(secret.Secret) error) error {
 				return d.ResetAdministrator(ctx, organization, login, publish)
 			})
@@ -59,14 +66,14 @@ func (p *program) listAdministrators(ctx context.Context) error {
 }
 
 // handOver makes a key and, once that is committed, prints it.
-func (p *program) handOver(ctx context.Context, make func(*directory.Directory, func(secret.Secret) error) error) error {
+func (p *program) handOver(ctx context.Context, issue func(*directory.Directory, func(secret.Secret) error) error) error {
 	d, closeStore, err := p.directory(ctx)
 	if err != nil {
 		return err
 	}
 	defer closeStore()
 	var key secret.Secret
-	if err := make(d, func(minted secret.Secret) error { key = minted; return nil }); err != nil {
+	if err := issue(d, func(minted secret.Secret) error { key = minted; return nil }); err != nil {
 		return err
 	}
 	fmt.Fprintln(p.stderr, "The administrator's key, shown this once:")

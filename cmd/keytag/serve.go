@@ -58,7 +58,8 @@ func (p *program) serve(ctx context.Context, migrate, printKey, work bool) error
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	defer stop()
-	tasks.Go(func() { p.keepTime(background, core.keys) })
+	tasks.Go(func() { p.every(background, "heartbeat", core.keys.Beat) })
+	tasks.Go(func() { p.every(background, "changes of policy", core.keys.ResumeSweeps) })
 	if work {
 		tasks.Go(func() { core.worker(p.log).Run(background) })
 	}
@@ -79,6 +80,7 @@ func (p *program) server(c *core) *server.Server {
 			graph.Options{Authenticate: authenticator.Authenticate, Introspection: p.config.Introspection, Log: p.log},
 		),
 		Playground: playground,
+		Proxies:    p.config.Proxies(),
 		Ready: func(ctx context.Context) (string, error) {
 			pending, err := c.store.Pending(ctx)
 			switch {
@@ -92,11 +94,12 @@ func (p *program) server(c *core) *server.Server {
 	})
 }
 
-// keepTime tells that this replica lives, and finishes changes of policy that a stop interrupted.
-func (p *program) keepTime(ctx context.Context, authority *keys.Authority) {
+// every does something once a minute: telling that this replica lives, finishing changes of policy that
+// a stop interrupted. Neither waits for the other.
+func (p *program) every(ctx context.Context, what string, do func(context.Context) error) {
 	for {
-		if err := errors.Join(authority.Beat(ctx), authority.ResumeSweeps(ctx)); err != nil && ctx.Err() == nil {
-			p.log.Warn("background", "error", err)
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			p.log.Warn("background", "task", what, "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -69,6 +69,8 @@ type APIKey struct {
 	LastUsedIP *string `json:"last_used_ip,omitempty"`
 	// ExpiresAt holds the value of the "expires_at" field.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	// from when disuse counts, where that is later than the last use or creation, because no server ran meanwhile
+	UnusedSince *time.Time `json:"unused_since,omitempty"`
 	// InactivityExpiresAt holds the value of the "inactivity_expires_at" field.
 	InactivityExpiresAt *time.Time `json:"inactivity_expires_at,omitempty"`
 	// GraceExpiresAt holds the value of the "grace_expires_at" field.
@@ -264,7 +266,7 @@ func (*APIKey) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullInt64)
 		case apikey.FieldID, apikey.FieldOrganizationID, apikey.FieldProjectID, apikey.FieldEnvironmentID, apikey.FieldOwnerID, apikey.FieldCreatedByID, apikey.FieldName, apikey.FieldDescription, apikey.FieldKeyPrefix, apikey.FieldFamilyID, apikey.FieldReplacesID, apikey.FieldReplacedByID, apikey.FieldLastUsedIP, apikey.FieldSuspensionNote, apikey.FieldRevocationReason, apikey.FieldRevocationNote, apikey.FieldRevokedByUserID, apikey.FieldRevokedByKeyID:
 			values[i] = new(sql.NullString)
-		case apikey.FieldPendingSince, apikey.FieldCreatedAt, apikey.FieldUpdatedAt, apikey.FieldAuthenticatedAt, apikey.FieldLastUsedAt, apikey.FieldExpiresAt, apikey.FieldInactivityExpiresAt, apikey.FieldGraceExpiresAt, apikey.FieldRotatedAt, apikey.FieldSuspendedAt, apikey.FieldRevokedAt, apikey.FieldRemovedAt, apikey.FieldNextRotationAt, apikey.FieldLookAt, apikey.FieldEffectiveExpiresAt:
+		case apikey.FieldPendingSince, apikey.FieldCreatedAt, apikey.FieldUpdatedAt, apikey.FieldAuthenticatedAt, apikey.FieldLastUsedAt, apikey.FieldExpiresAt, apikey.FieldUnusedSince, apikey.FieldInactivityExpiresAt, apikey.FieldGraceExpiresAt, apikey.FieldRotatedAt, apikey.FieldSuspendedAt, apikey.FieldRevokedAt, apikey.FieldRemovedAt, apikey.FieldNextRotationAt, apikey.FieldLookAt, apikey.FieldEffectiveExpiresAt:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -431,6 +433,13 @@ func (_m *APIKey) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.ExpiresAt = new(time.Time)
 				*_m.ExpiresAt = value.Time
+			}
+		case apikey.FieldUnusedSince:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field unused_since", values[i])
+			} else if value.Valid {
+				_m.UnusedSince = new(time.Time)
+				*_m.UnusedSince = value.Time
 			}
 		case apikey.FieldInactivityExpiresAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -707,6 +716,11 @@ func (_m *APIKey) String() string {
 	builder.WriteString(", ")
 	if v := _m.ExpiresAt; v != nil {
 		builder.WriteString("expires_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.UnusedSince; v != nil {
+		builder.WriteString("unused_since=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
 	builder.WriteString(", ")

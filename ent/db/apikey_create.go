@@ -231,6 +231,20 @@ func (_c *APIKeyCreate) SetNillableExpiresAt(v *time.Time) *APIKeyCreate {
 	return _c
 }
 
+// SetUnusedSince sets the "unused_since" field.
+func (_c *APIKeyCreate) SetUnusedSince(v time.Time) *APIKeyCreate {
+	_c.mutation.SetUnusedSince(v)
+	return _c
+}
+
+// SetNillableUnusedSince sets the "unused_since" field if the given value is not nil.
+func (_c *APIKeyCreate) SetNillableUnusedSince(v *time.Time) *APIKeyCreate {
+	if v != nil {
+		_c.SetUnusedSince(*v)
+	}
+	return _c
+}
+
 // SetInactivityExpiresAt sets the "inactivity_expires_at" field.
 func (_c *APIKeyCreate) SetInactivityExpiresAt(v time.Time) *APIKeyCreate {
 	_c.mutation.SetInactivityExpiresAt(v)
@@ -778,6 +792,10 @@ func (_c *APIKeyCreate) createSpec() (*APIKey, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.ExpiresAt(); ok {
 		_spec.SetField(apikey.FieldExpiresAt, field.TypeTime, value)
 		_node.ExpiresAt = &value
+	}
+	if value, ok := _c.mutation.UnusedSince(); ok {
+		_spec.SetField(apikey.FieldUnusedSince, field.TypeTime, value)
+		_node.UnusedSince = &value
 	}
 	if value, ok := _c.mutation.InactivityExpiresAt(); ok {
 		_spec.SetField(apikey.FieldInactivityExpiresAt, field.TypeTime, value)

@@ -224,6 +224,26 @@ func (_u *APIKeyUpdate) ClearExpiresAt() *APIKeyUpdate {
 	return _u
 }
 
+// SetUnusedSince sets the "unused_since" field.
+func (_u *APIKeyUpdate) SetUnusedSince(v time.Time) *APIKeyUpdate {
+	_u.mutation.SetUnusedSince(v)
+	return _u
+}
+
+// SetNillableUnusedSince sets the "unused_since" field if the given value is not nil.
+func (_u *APIKeyUpdate) SetNillableUnusedSince(v *time.Time) *APIKeyUpdate {
+	if v != nil {
+		_u.SetUnusedSince(*v)
+	}
+	return _u
+}
+
+// ClearUnusedSince clears the value of the "unused_since" field.
+func (_u *APIKeyUpdate) ClearUnusedSince() *APIKeyUpdate {
+	_u.mutation.ClearUnusedSince()
+	return _u
+}
+
 // SetInactivityExpiresAt sets the "inactivity_expires_at" field.
 func (_u *APIKeyUpdate) SetInactivityExpiresAt(v time.Time) *APIKeyUpdate {
 	_u.mutation.SetInactivityExpiresAt(v)
@@ -741,6 +761,12 @@ func (_u *APIKeyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.ExpiresAtCleared() {
 		_spec.ClearField(apikey.FieldExpiresAt, field.TypeTime)
 	}
+	if value, ok := _u.mutation.UnusedSince(); ok {
+		_spec.SetField(apikey.FieldUnusedSince, field.TypeTime, value)
+	}
+	if _u.mutation.UnusedSinceCleared() {
+		_spec.ClearField(apikey.FieldUnusedSince, field.TypeTime)
+	}
 	if value, ok := _u.mutation.InactivityExpiresAt(); ok {
 		_spec.SetField(apikey.FieldInactivityExpiresAt, field.TypeTime, value)
 	}
@@ -1184,6 +1210,26 @@ func (_u *APIKeyUpdateOne) SetNillableExpiresAt(v *time.Time) *APIKeyUpdateOne {
 // ClearExpiresAt clears the value of the "expires_at" field.
 func (_u *APIKeyUpdateOne) ClearExpiresAt() *APIKeyUpdateOne {
 	_u.mutation.ClearExpiresAt()
+	return _u
+}
+
+// SetUnusedSince sets the "unused_since" field.
+func (_u *APIKeyUpdateOne) SetUnusedSince(v time.Time) *APIKeyUpdateOne {
+	_u.mutation.SetUnusedSince(v)
+	return _u
+}
+
+// SetNillableUnusedSince sets the "unused_since" field if the given value is not nil.
+func (_u *APIKeyUpdateOne) SetNillableUnusedSince(v *time.Time) *APIKeyUpdateOne {
+	if v != nil {
+		_u.SetUnusedSince(*v)
+	}
+	return _u
+}
+
+// ClearUnusedSince clears the value of the "unused_since" field.
+func (_u *APIKeyUpdateOne) ClearUnusedSince() *APIKeyUpdateOne {
+	_u.mutation.ClearUnusedSince()
 	return _u
 }
 
@@ -1733,6 +1779,12 @@ func (_u *APIKeyUpdateOne) sqlSave(ctx context.Context) (_node *APIKey, err erro
 	}
 	if _u.mutation.ExpiresAtCleared() {
 		_spec.ClearField(apikey.FieldExpiresAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.UnusedSince(); ok {
+		_spec.SetField(apikey.FieldUnusedSince, field.TypeTime, value)
+	}
+	if _u.mutation.UnusedSinceCleared() {
+		_spec.ClearField(apikey.FieldUnusedSince, field.TypeTime)
 	}
 	if value, ok := _u.mutation.InactivityExpiresAt(); ok {
 		_spec.SetField(apikey.FieldInactivityExpiresAt, field.TypeTime, value)

@@ -89,6 +89,7 @@ type APIKeyMutation struct {
 	last_used_at          *time.Time
 	last_used_ip          *string
 	expires_at            *time.Time
+	unused_since          *time.Time
 	inactivity_expires_at *time.Time
 	grace_expires_at      *time.Time
 	rotated_at            *time.Time
@@ -1195,6 +1196,55 @@ func (m *APIKeyMutation) ExpiresAtCleared() bool {
 func (m *APIKeyMutation) ResetExpiresAt() {
 	m.expires_at = nil
 	delete(m.clearedFields, apikey.FieldExpiresAt)
+}
+
+// SetUnusedSince sets the "unused_since" field.
+func (m *APIKeyMutation) SetUnusedSince(t time.Time) {
+	m.unused_since = &t
+}
+
+// UnusedSince returns the value of the "unused_since" field in the mutation.
+func (m *APIKeyMutation) UnusedSince() (r time.Time, exists bool) {
+	v := m.unused_since
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUnusedSince returns the old "unused_since" field's value of the APIKey entity.
+// If the APIKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APIKeyMutation) OldUnusedSince(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUnusedSince is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUnusedSince requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUnusedSince: %w", err)
+	}
+	return oldValue.UnusedSince, nil
+}
+
+// ClearUnusedSince clears the value of the "unused_since" field.
+func (m *APIKeyMutation) ClearUnusedSince() {
+	m.unused_since = nil
+	m.clearedFields[apikey.FieldUnusedSince] = struct{}{}
+}
+
+// UnusedSinceCleared returns if the "unused_since" field was cleared in this mutation.
+func (m *APIKeyMutation) UnusedSinceCleared() bool {
+	_, ok := m.clearedFields[apikey.FieldUnusedSince]
+	return ok
+}
+
+// ResetUnusedSince resets all changes to the "unused_since" field.
+func (m *APIKeyMutation) ResetUnusedSince() {
+	m.unused_since = nil
+	delete(m.clearedFields, apikey.FieldUnusedSince)
 }
 
 // SetInactivityExpiresAt sets the "inactivity_expires_at" field.
@@ -2316,7 +2366,7 @@ func (m *APIKeyMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *APIKeyMutation) Fields() []string {
-	fields := make([]string, 0, 37)
+	fields := make([]string, 0, 38)
 	if m.organization != nil {
 		fields = append(fields, apikey.FieldOrganizationID)
 	}
@@ -2382,6 +2432,9 @@ func (m *APIKeyMutation) Fields() []string {
 	}
 	if m.expires_at != nil {
 		fields = append(fields, apikey.FieldExpiresAt)
+	}
+	if m.unused_since != nil {
+		fields = append(fields, apikey.FieldUnusedSince)
 	}
 	if m.inactivity_expires_at != nil {
 		fields = append(fields, apikey.FieldInactivityExpiresAt)
@@ -2480,6 +2533,8 @@ func (m *APIKeyMutation) Field(name string) (ent.Value, bool) {
 		return m.LastUsedIP()
 	case apikey.FieldExpiresAt:
 		return m.ExpiresAt()
+	case apikey.FieldUnusedSince:
+		return m.UnusedSince()
 	case apikey.FieldInactivityExpiresAt:
 		return m.InactivityExpiresAt()
 	case apikey.FieldGraceExpiresAt:
@@ -2563,6 +2618,8 @@ func (m *APIKeyMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldLastUsedIP(ctx)
 	case apikey.FieldExpiresAt:
 		return m.OldExpiresAt(ctx)
+	case apikey.FieldUnusedSince:
+		return m.OldUnusedSince(ctx)
 	case apikey.FieldInactivityExpiresAt:
 		return m.OldInactivityExpiresAt(ctx)
 	case apikey.FieldGraceExpiresAt:
@@ -2756,6 +2813,13 @@ func (m *APIKeyMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetExpiresAt(v)
 		return nil
+	case apikey.FieldUnusedSince:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUnusedSince(v)
+		return nil
 	case apikey.FieldInactivityExpiresAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -2933,6 +2997,9 @@ func (m *APIKeyMutation) ClearedFields() []string {
 	if m.FieldCleared(apikey.FieldExpiresAt) {
 		fields = append(fields, apikey.FieldExpiresAt)
 	}
+	if m.FieldCleared(apikey.FieldUnusedSince) {
+		fields = append(fields, apikey.FieldUnusedSince)
+	}
 	if m.FieldCleared(apikey.FieldInactivityExpiresAt) {
 		fields = append(fields, apikey.FieldInactivityExpiresAt)
 	}
@@ -3015,6 +3082,9 @@ func (m *APIKeyMutation) ClearField(name string) error {
 		return nil
 	case apikey.FieldExpiresAt:
 		m.ClearExpiresAt()
+		return nil
+	case apikey.FieldUnusedSince:
+		m.ClearUnusedSince()
 		return nil
 	case apikey.FieldInactivityExpiresAt:
 		m.ClearInactivityExpiresAt()
@@ -3131,6 +3201,9 @@ func (m *APIKeyMutation) ResetField(name string) error {
 		return nil
 	case apikey.FieldExpiresAt:
 		m.ResetExpiresAt()
+		return nil
+	case apikey.FieldUnusedSince:
+		m.ResetUnusedSince()
 		return nil
 	case apikey.FieldInactivityExpiresAt:
 		m.ResetInactivityExpiresAt()

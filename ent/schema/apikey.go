@@ -51,6 +51,8 @@ func (APIKey) Fields() []ent.Field {
 		instant("last_used_at"),
 		field.String("last_used_ip").Optional().Nillable(),
 		instant("expires_at"),
+		field.Time("unused_since").Optional().Nillable().
+			Comment("from when disuse counts, where that is later than the last use or creation, because no server ran meanwhile"),
 		instant("inactivity_expires_at"),
 		instant("grace_expires_at"),
 		instant("rotated_at"),

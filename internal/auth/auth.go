@@ -27,7 +27,11 @@ func (a *Authenticator) Authenticate(r *http.Request) (context.Context, error) {
 	if err != nil || text == nil {
 		return r.Context(), err
 	}
-	use := keys.Use{IP: telemetry.RequestFrom(r.Context()).RemoteIP, Probe: r.Header.Get("Keytag-Probe") == "1"}
+	probe := r.Header.Get("Keytag-Probe")
+	if probe != "" && probe != "1" {
+		return nil, &fault.Error{Code: fault.CodeProbe, Message: "Keytag-Probe must be 1"}
+	}
+	use := keys.Use{IP: telemetry.RequestFrom(r.Context()).RemoteIP, Probe: probe == "1"}
 	ctx, err := a.Keys.Authenticate(r.Context(), *text, use)
 	var refused *fault.Error
 	switch {

@@ -17,6 +17,7 @@ type Config struct {
 	EncryptionKey    Secret      `env:"KEYTAG_ENCRYPTION_KEY" validate:"encryption_key" usage:"32 bytes in base64, optionally with an id and a colon before them; several separated by commas, the first encrypts; needed for webhooks"`
 	SMTPURL          Secret      `env:"KEYTAG_SMTP_URL" usage:"e-mail: smtp://USER:PASSWORD@HOST:587 (STARTTLS) or smtps://USER:PASSWORD@HOST:465"`
 	SMTPFrom         string      `env:"KEYTAG_SMTP_FROM" usage:"sender of e-mail"`
+	TrustedProxies   string      `env:"KEYTAG_TRUSTED_PROXIES" validate:"networks" usage:"CIDR blocks, separated by commas, of proxies whose X-Forwarded-For is believed"`
 	PrivateWebhooks  bool        `env:"KEYTAG_ALLOW_PRIVATE_WEBHOOKS" default:"false" usage:"let webhooks reach loopback and private addresses, and plain http"`
 	LogLevel         string      `env:"KEYTAG_LOG_LEVEL" default:"info" validate:"oneof=debug info warn error" usage:"debug, info, warn or error"`
 	LogFormat        string      `env:"KEYTAG_LOG_FORMAT" validate:"omitempty,oneof=text json" usage:"text or json (default text on a terminal, else json)"`

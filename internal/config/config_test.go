@@ -39,7 +39,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.origins = nil
-	want := `{sqlite://keytag.db 127.0.0.1:8080 http://localhost:8080     false info  true true map[] []}`
+	want := `{sqlite://keytag.db 127.0.0.1:8080 http://localhost:8080      false info  true true map[] []}`
 	if fmt.Sprint(got) != want {
 		t.Errorf("got  %v\nwant %s", got, want)
 	}
@@ -80,7 +80,7 @@ func TestEverySettingHasAFlagAndAVariable(t *testing.T) {
 	Flags(flags)
 	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	want := []string{"allow-private-webhooks", "bootstrap-key-file", "database-url", "encryption-key", "introspection", "listen", "log-format", "log-level",
-		"playground", "public-url", "smtp-from", "smtp-url"}
+		"playground", "public-url", "smtp-from", "smtp-url", "trusted-proxies"}
 	if !slices.Equal(names, want) {
 		t.Errorf("flags %v, want %v", names, want)
 	}
@@ -93,7 +93,7 @@ func TestEverySettingHasAFlagAndAVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.origins = nil
-	if s := fmt.Sprint(got); s != `{postgres://u@h/d [::1]:0 https://keys.example/base /k    false warn json false false map[] []}` {
+	if s := fmt.Sprint(got); s != `{postgres://u@h/d [::1]:0 https://keys.example/base /k     false warn json false false map[] []}` {
 		t.Errorf("got %s", s)
 	}
 }
@@ -118,6 +118,7 @@ func TestWrongValuesNameWhatIsAllowed(t *testing.T) {
 		{"KEYTAG_DATABASE_URL=u:hunter2://h", "KEYTAG_DATABASE_URL: must be sqlite://PATH or postgres://USER@HOST/NAME, got something else"},
 		{"KEYTAG_DATABASE_URL=sqlite://", "KEYTAG_DATABASE_URL: must be sqlite://PATH or postgres://USER@HOST/NAME, got a sqlite:// address that does not fit"},
 		{"KEYTAG_ENCRYPTION_KEY=hunter2", "KEYTAG_ENCRYPTION_KEY: must be 32 bytes in base64, optionally with an id of [a-z0-9-] and a colon before them; several are separated by commas, and the first encrypts, got something else"},
+		{"KEYTAG_TRUSTED_PROXIES=10.0.0.1", `KEYTAG_TRUSTED_PROXIES: must be CIDR blocks such as 10.0.0.0/8, separated by commas, got "10.0.0.1"`},
 		{"KEYTAG_SMTP_FROM=keytag@example.org", "KEYTAG_SMTP_URL: must be set when KEYTAG_SMTP_FROM is"},
 		{"KEYTAG_SMTP_URL=smtp://u:hunter2@h", "KEYTAG_SMTP_FROM: must be set when KEYTAG_SMTP_URL is"},
 		{"KEYTAG_ALLOW_PRIVATE_WEBHOOKS=yes", `KEYTAG_ALLOW_PRIVATE_WEBHOOKS: must be true or false, got "yes"`},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -26,6 +27,7 @@ func newRules() *validator.Validate {
 		"database_url":   isDatabaseURL,
 		"listen":         isListen,
 		"public_url":     isPublicURL,
+		"networks":       func(text string) bool { _, err := parseNetworks(text); return err == nil },
 		"encryption_key": func(text string) bool { _, err := seal.Parse(text); return err == nil },
 	} {
 		if err := v.RegisterValidation(tag, func(fl validator.FieldLevel) bool { return rule(fl.Field().String()) }); err != nil {
@@ -58,6 +60,8 @@ func allowed(wrong validator.FieldError) string {
 		return "sqlite://PATH or postgres://USER@HOST/NAME"
 	case "listen":
 		return "host:port (an empty host means every address)"
+	case "networks":
+		return "CIDR blocks such as 10.0.0.0/8, separated by commas"
 	case "encryption_key":
 		return strings.TrimPrefix(seal.ErrKey.Error(), "must be ")
 	case "public_url":
@@ -131,4 +135,25 @@ func (c Config) Mail() (*mail.Sender, error) {
 		return nil, errors.New("KEYTAG_SMTP_FROM: must be set when KEYTAG_SMTP_URL is")
 	}
 	return mail.New(c.SMTPURL.Reveal(), c.SMTPFrom)
+}
+
+// Proxies are the blocks of addresses whose X-Forwarded-For is believed.
+func (c Config) Proxies() []netip.Prefix {
+	blocks, _ := parseNetworks(c.TrustedProxies) // valid once Load has returned it
+	return blocks
+}
+
+func parseNetworks(text string) ([]netip.Prefix, error) {
+	var blocks []netip.Prefix
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		block, err := netip.ParsePrefix(part)
+		if err != nil {
+			return nil, err
+		}
+		blocks = append(blocks, block)
+	}
+	return blocks, nil
 }

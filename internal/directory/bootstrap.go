@@ -6,6 +6,7 @@ import (
 
 	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/catalogue"
+	"github.com/keytag/keytag/internal/change"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/principal"
 	"github.com/keytag/keytag/internal/secret"
@@ -85,13 +86,16 @@ func (d *Directory) foundOrganization(ctx context.Context, tx *store.Tx, name, l
 	if err != nil {
 		return secret.Secret{}, err
 	}
-	for _, made := range []struct{ action, subject string }{
-		{"organization.created", organization.ID},
-		{"user.created", administrator.ID},
-		{"project.created", project.ID},
-		{"environment.created", environment.ID},
+	for _, made := range []struct {
+		action, subject string
+		changes         []change.Field
+	}{
+		{"organization.created", organization.ID, []change.Field{{Field: "name", After: &organization.Name}}},
+		{"user.created", administrator.ID, change.Between(nil, administrator, userFields)},
+		{"project.created", project.ID, change.Between(nil, project, projectFields)},
+		{"environment.created", environment.ID, change.Between(nil, environment, environmentFields)},
 	} {
-		if err := audit.Record(ctx, tx, audit.Event{At: now, Action: made.action, OrganizationID: organization.ID, SubjectID: made.subject}); err != nil {
+		if err := audit.Record(ctx, tx, audit.Event{At: now, Action: made.action, OrganizationID: organization.ID, SubjectID: made.subject, Changes: made.changes}); err != nil {
 			return secret.Secret{}, err
 		}
 	}

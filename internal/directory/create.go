@@ -11,6 +11,7 @@ import (
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/catalogue"
+	"github.com/keytag/keytag/internal/change"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/principal"
 	"github.com/keytag/keytag/internal/store"
@@ -81,7 +82,7 @@ func (d *Directory) CreateProject(ctx context.Context, in CreateProjectInput) (*
 				return err
 			}
 		}
-		return audit.Record(ctx, tx, audit.Event{At: now, Action: "project.created", SubjectID: made.ID})
+		return audit.Record(ctx, tx, audit.Event{At: now, Action: "project.created", SubjectID: made.ID, Changes: change.Between(nil, made, projectFields)})
 	})
 	switch {
 	case store.Violates(err, "projects", "organization_id", "name"):
@@ -134,7 +135,7 @@ func (d *Directory) CreateEnvironment(ctx context.Context, in CreateEnvironmentI
 		if made, err = insertEnvironment(ctx, tx, now, project, in.Name); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, audit.Event{At: now, Action: "environment.created", SubjectID: made.ID})
+		return audit.Record(ctx, tx, audit.Event{At: now, Action: "environment.created", SubjectID: made.ID, Changes: change.Between(nil, made, environmentFields)})
 	})
 	if store.Violates(err, "environments", "project_id", "name") {
 		return nil, taken("name", "another environment of the project has this name")
@@ -184,7 +185,7 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 		if err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, audit.Event{At: now, Action: "user.created", SubjectID: made.ID})
+		return audit.Record(ctx, tx, audit.Event{At: now, Action: "user.created", SubjectID: made.ID, Changes: change.Between(nil, made, userFields)})
 	})
 	if store.Violates(err, "users", "organization_id", "login") {
 		return nil, taken("login", "another user has this login")
@@ -193,6 +194,11 @@ func (d *Directory) CreateUser(ctx context.Context, in CreateUserInput) (*db.Use
 		return nil, err
 	}
 	return made, nil
+}
+
+var environmentFields = []change.Recorded[db.Environment]{
+	{Name: "name", Value: func(e *db.Environment) *string { return &e.Name }},
+	{Name: "projectId", Value: func(e *db.Environment) *string { return &e.ProjectID }},
 }
 
 // tidy trims a name and brings it to NFC, so that names which look alike are alike.

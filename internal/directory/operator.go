@@ -10,6 +10,8 @@ import (
 	"github.com/keytag/keytag/ent/db/organization"
 	"github.com/keytag/keytag/ent/db/project"
 	"github.com/keytag/keytag/ent/db/user"
+	"github.com/keytag/keytag/internal/audit"
+	"github.com/keytag/keytag/internal/change"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/principal"
@@ -69,6 +71,8 @@ func (d *Directory) AddOrganization(ctx context.Context, name, login string, pub
 // if it is disabled or may not use keys. Its other keys stay as they are. The key is handed to
 // publish before anything is committed.
 func (d *Directory) ResetAdministrator(ctx context.Context, organizationName, login string, publish func(secret.Secret) error) error {
+	tidy(&organizationName)
+	tidy(&login)
 	now := d.now()
 	return d.store.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
 		administrator, err := tx.User.Query().Where(
@@ -92,8 +96,15 @@ func (d *Directory) ResetAdministrator(ctx context.Context, organizationName, lo
 		if err != nil {
 			return err
 		}
-		if err := tx.User.UpdateOne(administrator).SetMayUseAPIKeys(true).ClearDisabledAt().SetUpdatedAt(now).Exec(ctx); err != nil {
+		after, err := tx.User.UpdateOne(administrator).SetMayUseAPIKeys(true).ClearDisabledAt().SetUpdatedAt(now).Save(ctx)
+		if err != nil {
 			return err
+		}
+		if changes := change.Between(administrator, after, userFields); len(changes) > 0 {
+			err := audit.Record(ctx, tx, audit.Event{At: now, Action: "user.updated", OrganizationID: after.OrganizationID, SubjectID: after.ID, Changes: changes})
+			if err != nil {
+				return err
+			}
 		}
 		key, err := keys.IssueFirst(ctx, tx, now, administrator, place.ID, "Administrator key of "+now.Format(time.RFC3339Nano))
 		if err != nil {

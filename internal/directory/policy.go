@@ -187,8 +187,8 @@ func (in UpdatePolicyInput) periods() map[string]graphql.Omittable[*lifecycle.Pe
 // check refuses what cannot be meant, given the levels as they would be.
 func (in UpdatePolicyInput) check(o *db.Organization, p *db.Project, now time.Time) error {
 	faults := in.checkLeadTimes(now)
-	if p := in.NotAccessedExpirationPeriod.Value(); p != nil && p.IsZero() {
-		faults = append(faults, fault.Invalid("notAccessedExpirationPeriod must be positive", "notAccessedExpirationPeriod"))
+	if p := in.NotAccessedExpirationPeriod.Value(); p != nil && p.From(now).Before(now.Add(keys.MinNotAccessed)) {
+		faults = append(faults, fault.Invalid("notAccessedExpirationPeriod must be at least PT5M: the last use is known to the minute", "notAccessedExpirationPeriod"))
 	}
 	if at := in.MaxExpirationPeriod.Value(); at != nil && at.From(now).Before(now.Add(time.Minute)) {
 		faults = append(faults, fault.Invalid("maxExpirationPeriod must be at least PT1M", "maxExpirationPeriod"))

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 
+	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
+	entenvironment "github.com/keytag/keytag/ent/db/environment"
 	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/change"
 	"github.com/keytag/keytag/internal/fault"
@@ -94,9 +96,10 @@ func (d *Directory) DeleteEnvironment(ctx context.Context, in DeleteEnvironmentI
 		if err != nil {
 			return err
 		}
-		// Taking the row first makes a key that is being bound to it wait, or this.
-		if err := tx.Environment.UpdateOneID(in.ID).SetName(environment.Name).Exec(ctx); err != nil {
-			return err
+		if tx.Dialect() == dialect.Postgres { // a key that is being bound to it waits, or this; SQLite has one writer
+			if _, err := tx.Environment.Query().Where(entenvironment.ID(in.ID)).ForUpdate().OnlyID(ctx); err != nil {
+				return err
+			}
 		}
 		used, err := tx.APIKey.Query().Where(apikey.EnvironmentID(in.ID)).Exist(principal.System(ctx))
 		if err != nil {

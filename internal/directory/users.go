@@ -50,8 +50,6 @@ func (u *Users) Count(ctx context.Context) (int, error) {
 	return len(ids), err
 }
 
-const maxQuery = 100
-
 // Users lists the users of the organization, oldest first; with a query those whose login or
 // display name contains it, whatever its case. User errors: InputError.
 func (d *Directory) Users(ctx context.Context, query *string, args page.Args) (*Users, error) {
@@ -136,13 +134,13 @@ func (d *Directory) updateUser(ctx context.Context, in UpdateUserInput) (*db.Use
 		}
 		if isActiveAdmin(before) && !isActiveAdmin(after) {
 			left, err := tx.User.Query().Where(
-				user.OrganizationID(before.OrganizationID), user.RoleEQ(principal.Admin), user.DisabledAtIsNil(),
+				user.OrganizationID(before.OrganizationID), user.RoleEQ(principal.Admin), user.DisabledAtIsNil(), user.MayUseAPIKeys(true),
 			).Exist(system)
 			if err != nil {
 				return err
 			}
 			if !left {
-				return fault.Input("directory.last_administrator", "the last administrator cannot be disabled or demoted", "id")
+				return fault.Input("directory.last_administrator", "the last administrator cannot be disabled, demoted, or lose the privilege to use API keys", "id")
 			}
 		}
 		return audit.Record(ctx, tx, audit.Event{At: now, Action: "user.updated", SubjectID: in.ID, Changes: change.Between(before, after, userFields)})
@@ -153,9 +151,12 @@ func (d *Directory) updateUser(ctx context.Context, in UpdateUserInput) (*db.Use
 	return after, nil
 }
 
-func isActiveAdmin(u *db.User) bool { return u.Role == principal.Admin && u.DisabledAt == nil }
+// isActiveAdmin reports whether the user can administer: its keys work, and it is an administrator.
+func isActiveAdmin(u *db.User) bool {
+	return u.Role == principal.Admin && u.DisabledAt == nil && u.MayUseAPIKeys
+}
 
-// amendment is an UpdateUserInput after checking; nil leaves a value, for Email it clears.
+// userAmendment is an UpdateUserInput after checking; nil leaves a value, for Email it clears.
 type userAmendment struct {
 	DisplayName   *string `validate:"omitnil,min=1,max=200,printable"`
 	Email         *string `validate:"omitnil,email,max=254,printable"`
@@ -202,6 +203,8 @@ func (in UpdateUserInput) check() (userAmendment, error) {
 }
 
 var userFields = []change.Recorded[db.User]{
+	{Name: "login", Value: func(u *db.User) *string { return &u.Login }},
+	{Name: "kind", Value: func(u *db.User) *string { return change.Text(u.Kind) }},
 	{Name: "displayName", Value: func(u *db.User) *string { return &u.DisplayName }},
 	{Name: "email", Value: func(u *db.User) *string { return u.Email }},
 	{Name: "role", Value: func(u *db.User) *string { return change.Text(u.Role) }},

@@ -100,6 +100,7 @@ const (
 	CodeUnauthenticated = "auth.unauthenticated"
 	CodeForbidden       = "auth.forbidden"
 	CodeUnavailable     = "auth.unavailable"
+	CodeProbe           = "probe.not_allowed"
 )
 
 // Unauthenticated is the answer to a request without a key where one is needed.

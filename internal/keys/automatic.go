@@ -101,7 +101,7 @@ func (a *Authority) announce(ctx context.Context, tx *store.Tx, old *View, sched
 
 // mintPending makes the successor of a held key, which works once its secret is delivered.
 func (a *Authority) mintPending(ctx context.Context, tx *store.Tx, old *View, schedule *db.RotationSchedule) error {
-	successor, _, err := draftSuccessor(ctx, tx, old, RotateInput{GracePeriod: schedule.GracePeriod}, true)
+	successor, _, err := draftSuccessor(ctx, tx, old, RotateInput{}, true)
 	if err != nil {
 		return err
 	}
@@ -124,6 +124,9 @@ func (a *Authority) mintPending(ctx context.Context, tx *store.Tx, old *View, sc
 	if err != nil {
 		return err
 	}
+	if err := recordNew(ctx, tx, old.now, successor); err != nil {
+		return err
+	}
 	return recordSystem(ctx, tx, old, "api_key.rotation_started")
 }
 
@@ -141,7 +144,8 @@ func recordSystem(ctx context.Context, tx *store.Tx, key *View, action string) e
 }
 
 // activate lets a pending successor work, now that its secret is in the hands of its holder, and starts
-// the old key's grace. It does nothing when the rotation is not being delivered any more.
+// the old key's grace. It does nothing when the rotation is not being delivered any more, and answers
+// errSuspended while the old key is suspended.
 func (a *Authority) activate(ctx context.Context, tx *store.Tx, now time.Time, rotationID string) error {
 	ctx = principal.System(ctx)
 	seen, err := tx.Rotation.Get(ctx, rotationID)
@@ -156,21 +160,20 @@ func (a *Authority) activate(ctx context.Context, tx *store.Tx, now time.Time, r
 	if err != nil || open.Status != lifecycle.Delivering {
 		return err
 	}
+	if stateOf(row, now).Status == lifecycle.Suspended {
+		return errSuspended
+	}
 	schedule, err := scheduleOf(ctx, tx.Client, row.FamilyID)
 	if err != nil {
 		return err
-	}
-	var asked *lifecycle.Period
-	if schedule != nil {
-		asked = schedule.GracePeriod
 	}
 	policy, err := policyOf(ctx, tx, row.OrganizationID, row.ProjectID)
 	if err != nil {
 		return err
 	}
-	end, tooLong := policy.grace(now, asked, row.GraceExpiresAt)
-	if tooLong != nil { // the policy has become stricter
-		end = policy.MaxGrace(now).From(now)
+	end, tooLong := policy.grace(now, scheduledGrace(schedule, policy, now), row.GraceExpiresAt)
+	if tooLong != nil {
+		return tooLong
 	}
 	if err := tx.APIKey.UpdateOneID(open.Edges.NewKey.ID).ClearPendingSince().SetUpdatedAt(now).SetLookAt(now).Exec(ctx); err != nil {
 		return err
@@ -207,9 +210,13 @@ func (a *Authority) activatePresented(ctx context.Context, key *db.APIKey) error
 		return err
 	}
 	now := a.now()
-	return a.store.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
+	err = a.store.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
 		return a.activate(ctx, tx, now, open)
 	})
+	if err == errSuspended { // it stays pending
+		return nil
+	}
+	return err
 }
 
 // stall gives a rotation up: the old key lives on, and its owner is told.

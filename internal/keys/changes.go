@@ -18,6 +18,12 @@ var recorded = []change.Recorded[db.APIKey]{
 	{Name: "graceExpiresAt", Value: func(k *db.APIKey) *string { return change.Instant(k.GraceExpiresAt) }},
 	{Name: "nextRotationAt", Value: func(k *db.APIKey) *string { return change.Instant(k.NextRotationAt) }},
 	{Name: "suspendedAt", Value: func(k *db.APIKey) *string { return change.Instant(k.SuspendedAt) }},
+	{Name: "suspendedByAdmin", Value: func(k *db.APIKey) *string {
+		if k.SuspendedAt == nil {
+			return nil
+		}
+		return change.Text(k.SuspendedByAdmin)
+	}},
 	{Name: "revokedAt", Value: func(k *db.APIKey) *string { return change.Instant(k.RevokedAt) }},
 	{Name: "removedAt", Value: func(k *db.APIKey) *string { return change.Instant(k.RemovedAt) }},
 	{Name: "replacedById", Value: func(k *db.APIKey) *string { return k.ReplacedByID }},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/rotation"
+	"github.com/keytag/keytag/ent/db/rotationschedule"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
@@ -36,9 +37,19 @@ type event struct {
 // delivery is one attempt to tell a rotation webhook something.
 type delivery struct {
 	rotation *db.Rotation
-	schedule *db.RotationSchedule
+	schedule *db.RotationSchedule // nil when it was taken away
 	event    event
+	// obstacle is why nothing can be sent: the attempt has failed already.
+	obstacle error
 }
+
+// What stands in the way of a delivery on our side.
+var (
+	errNoWebhook  = &webhook.Failure{Gone: true, Reason: "the key has no rotation webhook any more"}
+	errNoKey      = &webhook.Failure{Reason: "the server has no KEYTAG_ENCRYPTION_KEY"}
+	errUnreadable = &webhook.Failure{Reason: "the secret was encrypted under a key that the server does not have any more"}
+	errSuspended  = &webhook.Failure{Reason: "the key is suspended"}
+)
 
 // DeliverWebhook makes one attempt at a job that tells a rotation webhook of its rotation, and puts the
 // job into the state that follows. Errors are those of storage alone; whatever the receiver does is
@@ -55,7 +66,9 @@ func (a *Authority) DeliverWebhook(ctx context.Context, taken *db.Job) error {
 			return err
 		})
 	}
-	_, err = a.send(ctx, d.schedule, taken.ID, taken.Event, taken.CreatedAt, d.event)
+	if err = d.obstacle; err == nil {
+		_, err = a.send(ctx, d.schedule, taken.ID, taken.Event, taken.CreatedAt, d.event)
+	}
 	now := a.now()
 	return a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if err == nil {
@@ -72,27 +85,39 @@ func (a *Authority) prepare(ctx context.Context, taken *db.Job) (*delivery, erro
 		return nil, err
 	}
 	schedule, err := scheduleOf(ctx, a.store.Client, row.FamilyID)
-	if err != nil || schedule == nil || schedule.WebhookURL == nil || a.outbound.Sealer == nil {
+	if err != nil {
 		return nil, err
 	}
 	old := row.Edges.OldKey
+	d := &delivery{rotation: row, schedule: schedule}
+	switch delivering := row.Status == lifecycle.Delivering; {
+	case taken.Event == eventDue && row.Status != lifecycle.WaitingForClaim,
+		taken.Event == eventRotated && !delivering && row.Status != lifecycle.InGrace:
+		return nil, nil
+	case schedule == nil || schedule.WebhookURL == nil:
+		d.obstacle = errNoWebhook
+		return d, nil
+	case a.outbound.Sealer == nil:
+		d.obstacle = errNoKey
+		return d, nil
+	case delivering && stateOf(old, a.now()).Status == lifecycle.Suspended:
+		d.obstacle = errSuspended
+		return d, nil
+	}
 	e := event{RotationID: row.ID, KeyID: old.ID, KeyPrefix: old.KeyPrefix, Name: old.Name, ProjectID: old.ProjectID, ExpiresAt: stateOf(old, a.now()).EffectiveExpiresAt}
 	if successor := row.Edges.NewKey; successor != nil {
 		e.NewKeyID, e.NewKeyPrefix, e.GraceExpiresAt = successor.ID, successor.KeyPrefix, old.GraceExpiresAt
 	}
 	switch {
-	case taken.Event == eventDue && row.Status != lifecycle.WaitingForClaim:
-		return nil, nil
 	case taken.Event == eventDue:
 		e.ClaimToken, e.ClaimUntil = a.outbound.Sealer.ClaimToken(row.ID), row.ClaimUntil
 	case row.SealedSecret != nil:
 		if e.Secret, err = a.outbound.Sealer.Open(*row.SealedSecret, row.ID); err != nil {
-			return nil, err
+			d.obstacle = errUnreadable
 		}
-	case row.Status != lifecycle.InGrace:
-		return nil, nil
 	}
-	return &delivery{row, schedule, e}, nil
+	d.event = e
+	return d, nil
 }
 
 // send signs and posts an event. The error is a *webhook.Failure if the receiver is at fault.
@@ -111,7 +136,10 @@ func (a *Authority) send(ctx context.Context, s *db.RotationSchedule, id, kind s
 // delivered notes success: a successor that waited for it works from now on.
 func (a *Authority) delivered(ctx context.Context, tx *store.Tx, now time.Time, taken *db.Job, d *delivery) error {
 	if d.rotation.Status == lifecycle.Delivering {
-		if err := a.activate(ctx, tx, now, d.rotation.ID); err != nil {
+		switch err := a.activate(ctx, tx, now, d.rotation.ID); {
+		case err == errSuspended:
+			return a.undelivered(ctx, tx, now, taken, d, err)
+		case err != nil:
 			return err
 		}
 	}
@@ -139,9 +167,9 @@ func (a *Authority) undelivered(ctx context.Context, tx *store.Tx, now time.Time
 	if err != nil || !ours {
 		return err
 	}
-	if gone {
+	if gone && d.schedule != nil && d.schedule.WebhookURL != nil {
 		why += "; the webhook is switched off"
-		if err := switchOff(ctx, tx, now, d.schedule.ID); err != nil {
+		if err := switchOff(ctx, tx, now, d.schedule); err != nil {
 			return err
 		}
 	}
@@ -159,9 +187,10 @@ func (a *Authority) undelivered(ctx context.Context, tx *store.Tx, now time.Time
 	return nil
 }
 
-// switchOff takes the webhook of a schedule away; the schedule itself goes on.
-func switchOff(ctx context.Context, tx *store.Tx, now time.Time, scheduleID string) error {
-	return tx.RotationSchedule.UpdateOneID(scheduleID).
+// switchOff takes the webhook of a schedule away, unless it has become another; the schedule itself goes on.
+func switchOff(ctx context.Context, tx *store.Tx, now time.Time, seen *db.RotationSchedule) error {
+	return tx.RotationSchedule.Update().
+		Where(rotationschedule.ID(seen.ID), rotationschedule.WebhookURL(*seen.WebhookURL)).
 		ClearWebhookURL().ClearWebhookSecret().ClearPreviousWebhookSecret().ClearPreviousSecretUntil().
 		SetUpdatedAt(now).
 		Exec(ctx)

@@ -33,7 +33,10 @@ func (a *Authority) Start(ctx context.Context) error {
 		}
 		return tx.APIKey.Update().
 			Where(apikey.EffectiveExpiresAtGT(last), apikey.InactivityExpiresAtNotNil()).
-			Modify(func(u *sql.UpdateBuilder) { u.Set(apikey.FieldInactivityExpiresAt, postponed(tx, gap)) }).
+			Modify(func(u *sql.UpdateBuilder) {
+				u.Set(apikey.FieldInactivityExpiresAt, postponed(tx, gap, apikey.FieldInactivityExpiresAt))
+				u.Set(apikey.FieldUnusedSince, postponed(tx, gap, apikey.FieldUnusedSince, apikey.FieldLastUsedAt, apikey.FieldCreatedAt))
+			}).
 			Exec(ctx)
 	})
 }
@@ -68,15 +71,16 @@ func (a *Authority) beat(ctx context.Context, since func(ctx context.Context, tx
 	return err
 }
 
-// postponed is the inactivity end plus a gap, in the database's own arithmetic.
-func postponed(tx *store.Tx, gap time.Duration) sql.Querier {
-	micros := gap.Microseconds()
-	if tx.Dialect() == dialect.Postgres {
-		return sql.ExprFunc(func(b *sql.Builder) {
-			b.Ident(apikey.FieldInactivityExpiresAt).WriteString(" + ").Arg(micros).WriteString(" * interval '1 microsecond'")
-		})
-	}
+// postponed is the first of columns that is set, plus a gap, in the database's own arithmetic.
+func postponed(tx *store.Tx, gap time.Duration, columns ...string) sql.Querier {
 	return sql.ExprFunc(func(b *sql.Builder) {
-		b.Ident(apikey.FieldInactivityExpiresAt).WriteString(" + ").Arg(micros)
+		b.WriteString("coalesce(").IdentComma(columns...)
+		if len(columns) == 1 { // SQLite's takes two at least
+			b.WriteString(", NULL")
+		}
+		b.WriteString(") + ").Arg(gap.Microseconds())
+		if tx.Dialect() == dialect.Postgres {
+			b.WriteString(" * interval '1 microsecond'")
+		}
 	})
 }

@@ -105,10 +105,14 @@ func (a *Authority) create(ctx context.Context, now time.Time, request *request,
 		if err := request.remember(ctx, tx, now, made.ID); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, audit.Event{At: now, Action: "api_key.created", SubjectID: made.ID, OwnerID: made.OwnerID, Changes: change.Between(nil, made, recorded)})
+		return recordNew(ctx, tx, now, made)
 	})
 	if store.Violates(err, "key_families", "owner_id", "description") {
-		return Issued{}, a.descriptionTaken(ctx, now, made.OwnerID, made.Description)
+		field := "description"
+		if in.Description == nil {
+			field = "name" // which it was copied from
+		}
+		return Issued{}, a.descriptionTaken(ctx, now, made.OwnerID, made.Description, field)
 	}
 	if err != nil {
 		return Issued{}, err
@@ -130,7 +134,7 @@ func (a *Authority) draft(ctx context.Context, tx *store.Tx, now time.Time, in C
 	if err != nil {
 		return nil, nil, err
 	}
-	scopes, scopeFault := wellFormedScopes(in.Scopes)
+	scopes, scopeFault := wellFormedScopes("scopes", in.Scopes)
 	if scopeFault == nil && project != nil {
 		if scopeFault = unknownTo(project, scopes); scopeFault == nil {
 			scopeFault = notToGive(p, scopes)
@@ -142,6 +146,8 @@ func (a *Authority) draft(ctx context.Context, tx *store.Tx, now time.Time, in C
 	allowedIPs, ipFault := networks(in.AllowedIPs)
 	if ipFault != nil {
 		faults = append(faults, ipFault)
+	} else {
+		faults = append(faults, looser(ctx, in.EnvironmentID, allowedIPs)...)
 	}
 	if project == nil {
 		return nil, nil, faults
@@ -180,6 +186,23 @@ func (a *Authority) draft(ctx context.Context, tx *store.Tx, now time.Time, in C
 		ExpiresAt:           &expiresAt,
 		InactivityExpiresAt: policy.inactivityEnd(now),
 	}, deprecations(project, scopes), nil
+}
+
+// looser refuses a key that could be used where the calling key cannot: in another environment, or from
+// other addresses. Administrators may make one.
+func looser(ctx context.Context, environmentID *string, allowedIPs []string) fault.List {
+	c, p := callerFrom(ctx), principal.From(ctx)
+	if c == nil || p.IsAdmin() {
+		return nil
+	}
+	var faults fault.List
+	if own := c.key.EnvironmentID; own != nil && (environmentID == nil || *environmentID != *own) {
+		faults = append(faults, fault.Input(fault.CodeForbidden, "the calling key is bound to an environment, and so must be the keys it makes: "+*own, "environmentId"))
+	}
+	if wider(c.key.AllowedIps, allowedIPs) {
+		faults = append(faults, fault.Input(fault.CodeForbidden, "the calling key is bound to addresses, and so must be the keys it makes", "allowedIps"))
+	}
+	return faults
 }
 
 // collect puts user errors with the others and lets every other error through.
@@ -306,8 +329,16 @@ func insert(ctx context.Context, tx *store.Tx, draft *db.APIKey, minted secret.S
 	return insertScopes(ctx, tx, draft, draft.Scopes)
 }
 
+// recordNew records that a key was made, and as what.
+func recordNew(ctx context.Context, tx *store.Tx, now time.Time, made *db.APIKey) error {
+	return audit.Record(ctx, tx, audit.Event{
+		At: now, Action: "api_key.created", OrganizationID: made.OrganizationID, SubjectID: made.ID, OwnerID: made.OwnerID,
+		Changes: change.Between(nil, made, recorded),
+	})
+}
+
 // descriptionTaken finds the owner's key that has the description: the latest of its family.
-func (a *Authority) descriptionTaken(ctx context.Context, now time.Time, ownerID, description string) error {
+func (a *Authority) descriptionTaken(ctx context.Context, now time.Time, ownerID, description, field string) error {
 	row, err := a.store.Client.APIKey.Query().
 		Where(apikey.OwnerID(ownerID), apikey.HasFamilyWith(keyfamily.Description(normalised(description)), keyfamily.FreedAtIsNil())).
 		Order(db.Desc(apikey.FieldGeneration)).
@@ -318,7 +349,7 @@ func (a *Authority) descriptionTaken(ctx context.Context, now time.Time, ownerID
 	taken := &DescriptionTakenError{Detail: fault.Detail{
 		Code:    "api_keys.description_taken",
 		Message: "the owner has another key of this description",
-		Fields:  []string{"description"},
+		Fields:  []string{field},
 	}}
 	if row != nil {
 		taken.ExistingKey = view(ctx, row, now)
@@ -357,5 +388,5 @@ func IssueFirst(ctx context.Context, tx *store.Tx, now time.Time, owner *db.User
 	if err := insert(ctx, tx, first, minted); err != nil {
 		return secret.Secret{}, err
 	}
-	return minted, audit.Record(ctx, tx, audit.Event{At: now, Action: "api_key.created", OrganizationID: owner.OrganizationID, SubjectID: first.ID, OwnerID: owner.ID, Changes: change.Between(nil, first, recorded)})
+	return minted, recordNew(ctx, tx, now, first)
 }

@@ -52,6 +52,12 @@ func addressAllowed(blocks []string, ip netip.Addr) bool {
 	return false
 }
 
+// wider reports whether blocks admit an address that bounds do not.
+func wider(bounds, blocks []string) bool {
+	return len(blocks) == 0 && len(bounds) > 0 ||
+		slices.ContainsFunc(blocks, func(block string) bool { return !within(bounds, block) })
+}
+
 // within reports whether every address of the block lies in one of blocks.
 func within(blocks []string, block string) bool {
 	inner, err := netip.ParsePrefix(block)

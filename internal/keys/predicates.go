@@ -30,14 +30,14 @@ func (f *Filter) predicates(now time.Time) []predicate.APIKey {
 		ps = append(ps, apikey.KeyPrefix(*f.KeyPrefix))
 	}
 	if f.Statuses != nil {
-		any := make([]predicate.APIKey, len(f.Statuses))
+		wanted := make([]predicate.APIKey, len(f.Statuses))
 		for i, status := range f.Statuses {
-			any[i] = hasStatus(status, now)
+			wanted[i] = hasStatus(status, now)
 		}
-		if len(any) == 0 {
-			any = []predicate.APIKey{sql.FieldIn[string](apikey.FieldID)}
+		if len(wanted) == 0 {
+			wanted = []predicate.APIKey{sql.FieldIn[string](apikey.FieldID)}
 		}
-		ps = append(ps, apikey.Or(any...))
+		ps = append(ps, apikey.Or(wanted...))
 	}
 	if f.Scopes != nil {
 		ps = append(ps, f.Scopes.predicates()...)

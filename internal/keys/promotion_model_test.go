@@ -23,6 +23,8 @@ const (
 	replayHolds        rule = "who is given a secret again holds the scopes of the key"
 	adminsResume       rule = "only administrators lift an administrator's suspension"
 	adminsWidenIPs     rule = "only administrators widen allowedIps"
+	boundMakeBound     rule = "the keys that a bound key makes are bound no less"
+	ownKeysReplayed    rule = "who is given a secret again administers the key"
 	ownerStands        rule = "the keys of a disabled or unprivileged owner do not work"
 	administratorStays rule = "the last administrator stays"
 	goneIsGone         rule = "a replaced secret is dead"
@@ -235,6 +237,8 @@ func (m *model) again(by *record, how admission, a attempt, earlier remembered) 
 	switch {
 	case !earlier.same(a), how == replayOnly && !own:
 		return verdict{}
+	case m.on(ownKeysReplayed) && !by.owner.admin && k.owner != by.owner:
+		return verdict{}
 	case k.authenticated || m.ended(k):
 		return verdict{ok: true, key: k}
 	case a.operation == "rotateViewerKey" && own: // acts on the caller itself
@@ -258,7 +262,7 @@ func (m *model) create(by *record, a attempt) verdict {
 	expires, inTime := m.lasts(a.expires, m.maxLife, m.maxLife)
 	taken := slices.ContainsFunc(m.keys, func(k *record) bool { return k.owner == owner && k.name == a.name && !k.removed })
 	if owner != by.owner && !by.owner.admin && m.on(forOthers) || !slices.Contains(m.users, owner) || !m.seesUser(by, owner) ||
-		!mayOwn(owner) || !m.mayGive(by, a.scopes) || !inTime || taken {
+		!mayOwn(owner) || m.on(boundMakeBound) && !by.owner.admin && wider(by.ips, a.ips) || !m.mayGive(by, a.scopes) || !inTime || taken {
 		return verdict{}
 	}
 	m.families++

@@ -385,7 +385,7 @@ func TestARuleLeftOutIsFound(t *testing.T) {
 	const seed, most = 20260831, 12_000
 	for _, off := range []rule{
 		givesWhatItHolds, verifyStays, roleBounds, ownKeysOnly, forOthers, rotateHolds, rotationNarrows, viewerIsExempt,
-		replayHolds, adminsResume, adminsWidenIPs, ownerStands, administratorStays, goneIsGone,
+		replayHolds, adminsResume, adminsWidenIPs, boundMakeBound, ownKeysReplayed, ownerStands, administratorStays, goneIsGone,
 	} {
 		t.Run(string(off), func(t *testing.T) {
 			played, _, parted := campaign(t, dialect.SQLite, seed, most, off)

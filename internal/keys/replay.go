@@ -121,10 +121,13 @@ func (a *Authority) replay(ctx context.Context, now time.Time, r *request, self 
 func (a *Authority) freshSecret(ctx context.Context, now time.Time, keyID string, self bool) (*replayed, error) {
 	p := principal.From(ctx)
 	for {
-		// The caller made this key, so its later rights do not hide it.
+		// The caller made this key, so what it may read now does not hide it.
 		row, err := a.store.Client.APIKey.Get(principal.System(ctx), keyID)
 		if err != nil {
 			return nil, err
+		}
+		if !p.IsAdmin() && row.OwnerID != p.UserID { // the caller made it as an administrator and is none any more
+			return nil, fault.NotFound("API key", "idempotencyKey")
 		}
 		successor := row.ReplacesID != nil && *row.ReplacesID == p.KeyID
 		if p.ReplayOnly && !successor {

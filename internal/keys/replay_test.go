@@ -4,8 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
+	"github.com/keytag/keytag/internal/principal"
 )
 
 const onceKey = "a retry after a lost reply"
@@ -181,5 +183,25 @@ func TestOnlyTheReplacedKeyReplaysItsRotationWithoutTheScopes(t *testing.T) {
 		must(t, err)
 		_, err = w.RotateViewer(w.as(old), in)
 		userError[*keys.ScopeError](t, err)
+	})
+}
+
+// Who was an administrator when it made another's key, and is none any more, gets nothing of it.
+func TestReplayNeedsTheRightToTheOwnersKey(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		admin := w.as(w.admin)
+		second, err := w.directory.CreateUser(admin, directory.CreateUserInput{Login: "second", Role: new(principal.Admin)})
+		must(t, err)
+		_, text := w.issue(admin, keys.CreateInput{OwnerID: &second.ID, Scopes: []string{"*"}})
+		first := w.Viewer(admin)
+		in := keys.CreateInput{ProjectID: w.project, Name: new("theirs"), OwnerID: &first.ID, Scopes: []string{"keytag:keys:read"}, IdempotencyKey: new(onceKey)}
+		_, err = w.Create(w.as(text), in)
+		must(t, err)
+		_, err = w.directory.UpdateUser(admin, directory.UpdateUserInput{ID: second.ID, Role: omit(new(principal.Member))})
+		must(t, err)
+		issued, err := w.Create(w.as(text), in)
+		if code(t, err) != "not_found" || issued.APIKey != nil || issued.Secret() != nil {
+			t.Errorf("%v", err)
+		}
 	})
 }

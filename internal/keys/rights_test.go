@@ -2,7 +2,9 @@ package keys_test
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/keytag/keytag/ent/policy"
@@ -255,4 +257,85 @@ func foreignOrganization(ctx contextT, tx *store.Tx, w *world, id *string) error
 		}
 	}
 	return nil
+}
+
+// The database itself keeps the trail, past ent and its rules.
+func TestTheTrailIsAppendOnlyInTheDatabase(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for _, statement := range []string{`UPDATE audit_events SET action = 'x'`, `DELETE FROM audit_events`} {
+			err := w.store.Write(w.system(), func(ctx contextT, tx *store.Tx) error {
+				_, err := tx.ExecContext(ctx, statement)
+				return err
+			})
+			if err == nil || !strings.Contains(err.Error(), "append-only") {
+				t.Errorf("%s: %v", statement, err)
+			}
+		}
+	})
+}
+
+// A member's key that is bound makes keys that are bound no less; an administrator's may make any.
+func TestBoundKeysMakeBoundKeys(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		admin := w.as(w.admin)
+		shop, err := w.directory.CreateProject(admin, directory.CreateProjectInput{Name: "shop", Environments: []string{"live", "test"}})
+		must(t, err)
+		environments, err := w.directory.Environments(admin, shop.ID)
+		must(t, err)
+		live, test := environments[0].ID, environments[1].ID
+		userID, _ := w.member("mia")
+		_, text := w.issue(admin, keys.CreateInput{ProjectID: shop.ID, OwnerID: &userID, EnvironmentID: &test, AllowedIPs: []string{"192.0.2.0/24"}, Scopes: []string{"keytag:keys:*", "keytag:directory:read"}})
+		bound, err := w.Authenticate(t.Context(), text, keys.Use{IP: netip.MustParseAddr("192.0.2.7")})
+		must(t, err)
+		for _, c := range []struct {
+			environment *string
+			ips         []string
+			refused     string
+		}{
+			{&test, []string{"192.0.2.8"}, ""},
+			{&live, []string{"192.0.2.8"}, "environmentId"},
+			{nil, []string{"192.0.2.8"}, "environmentId"},
+			{&test, nil, "allowedIps"},
+			{&test, []string{"192.0.2.0/23"}, "allowedIps"},
+		} {
+			_, err := w.Create(bound, keys.CreateInput{ProjectID: shop.ID, Name: new(unique()), EnvironmentID: c.environment, AllowedIPs: c.ips})
+			if c.refused == "" {
+				must(t, err)
+			} else if e := userError[*fault.InputError](t, err); e.Code != "auth.forbidden" || e.Fields[0] != c.refused {
+				t.Errorf("%+v: %+v", c, e)
+			}
+		}
+	})
+}
+
+func TestTheLastAdministratorStays(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		admin := w.as(w.admin)
+		id := w.Viewer(admin).ID
+		for _, in := range []directory.UpdateUserInput{
+			{Disabled: omit(new(true))}, {Role: omit(new(principal.Member))}, {MayUseAPIKeys: omit(new(false))},
+		} {
+			in.ID = id
+			_, err := w.directory.UpdateUser(admin, in)
+			if code(t, err) != "directory.last_administrator" {
+				t.Errorf("%+v: %v", in, err)
+			}
+		}
+	})
+}
+
+// What a change finds nothing to do about is answered with no more than the caller sees.
+func TestUnchangedKeysShowNoMore(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		admin := w.as(w.admin)
+		old, _ := w.issue(admin, keys.CreateInput{})
+		r, err := w.Rotate(admin, keys.RotateInput{ID: old.ID, GracePeriod: period("PT0S")})
+		must(t, err)
+		must(t, w.Remove(admin, keys.RemoveInput{ID: r.NewKey.ID}))
+		same, err := w.Complete(admin, keys.CompleteInput{ID: old.ID})
+		must(t, err)
+		if same.Edges.ReplacedBy != nil {
+			t.Error("a removed successor is shown")
+		}
+	})
 }

@@ -137,6 +137,9 @@ func (a *Authority) replace(ctx context.Context, now time.Time, in RotateInput, 
 		if err := request.remember(ctx, tx, now, successor.ID); err != nil {
 			return err
 		}
+		if err := recordNew(ctx, tx, now, successor); err != nil {
+			return err
+		}
 		if row, err = conclude(ctx, tx, now, row, "api_key.rotated", ""); err != nil {
 			return err
 		}
@@ -248,7 +251,7 @@ func narrowed(ctx context.Context, tx *store.Tx, old *View, asked []string) (sco
 	if err != nil {
 		return nil, err
 	}
-	set, scopeFault := wellFormedScopes(asked)
+	set, scopeFault := wellFormedScopes("scopes", asked)
 	if scopeFault != nil {
 		return nil, scopeFault
 	}

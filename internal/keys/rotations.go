@@ -106,25 +106,17 @@ func (a *Authority) rotationView(row *db.Rotation, err error) (*Rotation, error)
 // none. A stalled one still is: its holder may claim late.
 func announced(ctx context.Context, tx *store.Tx, keyID string) (*db.Rotation, error) {
 	row, err := tx.Rotation.Query().
-		Where(rotation.OldKeyID(keyID)).
+		Where(rotation.OldKeyID(keyID), rotation.Or(
+			rotation.StatusIn(lifecycle.WaitingForClaim, lifecycle.Delivering),
+			rotation.And(rotation.StatusEQ(lifecycle.Stalled), rotation.NewKeyIDIsNil()),
+		)).
 		Order(db.Desc(rotation.FieldID)).
 		WithNewKey().
 		First(principal.System(ctx))
 	if db.IsNotFound(err) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	switch row.Status {
-	case lifecycle.WaitingForClaim, lifecycle.Delivering:
-		return row, nil
-	case lifecycle.Stalled:
-		if row.NewKeyID == nil {
-			return row, nil
-		}
-	}
-	return nil, nil
+	return row, err
 }
 
 // makeWay clears what an automatic rotation has begun out of the way of another change of a held key,
@@ -236,6 +228,9 @@ func (a *Authority) record(ctx context.Context, tx *store.Tx, now time.Time, old
 		if told != nil {
 			update.SetJobID(*told)
 		}
+		if principal.From(ctx).KeyID == old.ID { // its holder has claimed it, and may lose the reply
+			update.SetCompletedAt(now)
+		}
 		err = update.Exec(system)
 	} else {
 		err = newRotation(tx, now, id, old, lifecycle.InGrace).SetAutomatic(false).
@@ -291,7 +286,11 @@ func (a *Authority) Claim(ctx context.Context, in ClaimInput) (Rotated, error) {
 		if p.ReplayOnly {
 			return Rotated{}, ReplayOnlyRefusal(ctx)
 		}
-		return a.replace(ctx, now, RotateInput{ID: p.KeyID}, nil, true, &in.ClaimToken)
+		grace, err := a.claimedGrace(ctx, now)
+		if err != nil {
+			return Rotated{}, err
+		}
+		return a.replace(ctx, now, RotateInput{ID: p.KeyID, GracePeriod: grace}, nil, true, &in.ClaimToken)
 	}
 	if err != nil {
 		return Rotated{}, err
@@ -299,13 +298,25 @@ func (a *Authority) Claim(ctx context.Context, in ClaimInput) (Rotated, error) {
 	return a.replayedRotation(ctx, handed)
 }
 
-// claimed is the successor that the token has been exchanged for already, nil when it has not.
+// claimedGrace is the grace that the schedule of the calling key gives.
+func (a *Authority) claimedGrace(ctx context.Context, now time.Time) (*lifecycle.Period, error) {
+	key := callerFrom(ctx).key
+	schedule, err := scheduleOf(principal.System(ctx), a.store.Client, key.FamilyID)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := readPolicy(ctx, a.store.Client, key.OrganizationID, key.ProjectID)
+	return scheduledGrace(schedule, policy, now), err
+}
+
+// claimed is the successor that the calling key has exchanged the token for already, nil when it has
+// not. One that somebody else made is not given away again: its secret is in their hands.
 func (a *Authority) claimed(ctx context.Context, now time.Time, token string) (*replayed, error) {
 	if a.outbound.Sealer == nil {
 		return nil, encryptionKeyRequired("claimToken")
 	}
 	row, err := a.store.Client.Rotation.Query().
-		Where(rotation.OldKeyID(principal.From(ctx).KeyID), rotation.StatusEQ(lifecycle.InGrace), rotation.Automatic(true)).
+		Where(rotation.OldKeyID(principal.From(ctx).KeyID), rotation.StatusEQ(lifecycle.InGrace), rotation.Automatic(true), rotation.CompletedAtNotNil()).
 		Order(db.Desc(rotation.FieldID)).
 		First(principal.System(ctx))
 	switch {

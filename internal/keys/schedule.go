@@ -61,7 +61,7 @@ func (a *Authority) SetSchedule(ctx context.Context, in SetScheduleInput) (Sched
 			return scopesNotHeld(lacked)
 		}
 		switch {
-		case key.Status().Ended():
+		case key.Status().Ended(), key.Status() == lifecycle.Pending:
 			return NotLive(key)
 		case standing(key) != nil:
 			return alreadyRotated(standing(key))
@@ -203,6 +203,18 @@ func scheduleOf(ctx context.Context, client *db.Client, familyID string) (*db.Ro
 		return nil, nil
 	}
 	return row, err
+}
+
+// scheduledGrace is the grace that a schedule gives, within what the policy allows by now; nil when it
+// does not say.
+func scheduledGrace(schedule *db.RotationSchedule, policy Policy, now time.Time) *lifecycle.Period {
+	if schedule == nil || schedule.GracePeriod == nil {
+		return nil
+	}
+	if longest, latest := strictest(policy.maxGrace, now); schedule.GracePeriod.From(now).After(latest) {
+		return &longest
+	}
+	return schedule.GracePeriod
 }
 
 // Schedule is how the line of a key goes on.

@@ -15,13 +15,15 @@ import (
 
 // wellFormedScopes sorts the scopes asked for and drops duplicates. User errors: ScopeError,
 // InputError.
-func wellFormedScopes(asked []string) (scope.Set, fault.UserError) {
+func wellFormedScopes(field string, asked []string) (scope.Set, fault.UserError) {
 	if len(asked) > maxScopes {
-		return nil, tooMany("scopes", maxScopes)
+		return nil, tooMany(field, maxScopes)
 	}
 	set, malformed := scope.NewSet(asked)
 	if len(malformed) > 0 {
-		return nil, scopesMalformed(malformed)
+		refusal := scopesMalformed(malformed)
+		refusal.Fields = []string{field}
+		return nil, refusal
 	}
 	return set, nil
 }

@@ -27,7 +27,7 @@ func (a *Authority) Suspend(ctx context.Context, in SuspendInput) (*View, error)
 		return nil, err
 	}
 	p := principal.From(ctx)
-	return a.change(ctx, in.ID, "api_key.suspended", func(ctx context.Context, tx *store.Tx, key *View) error {
+	return a.changeBecause(ctx, in.ID, "api_key.suspended", note, func(ctx context.Context, tx *store.Tx, key *View) error {
 		if key.Status().Ended() {
 			return NotLive(key)
 		}
@@ -70,6 +70,10 @@ func (a *Authority) Resume(ctx context.Context, in ResumeInput) (*View, error) {
 // change holds a key, lets do change it, and records that under action. do answers errUnchanged
 // when there is nothing to do.
 func (a *Authority) change(ctx context.Context, id, action string, do func(context.Context, *store.Tx, *View) error) (*View, error) {
+	return a.changeBecause(ctx, id, action, nil, do)
+}
+
+func (a *Authority) changeBecause(ctx context.Context, id, action string, reason *string, do func(context.Context, *store.Tx, *View) error) (*View, error) {
 	if err := typeid.Want(typeid.APIKey, "id", id); err != nil {
 		return nil, err
 	}
@@ -82,10 +86,11 @@ func (a *Authority) change(ctx context.Context, id, action string, do func(conte
 		}
 		switch err := do(ctx, tx, view(ctx, key, now)); err {
 		case nil:
-			after, err = conclude(ctx, tx, now, key, action, "")
+			after, err = conclude(ctx, tx, now, key, action, orEmpty(reason))
 			return err
 		case errUnchanged:
 			after = key
+			after.Edges = db.APIKeyEdges{} // loaded for the decision, past what the caller sees
 			return nil
 		default:
 			return err
@@ -107,4 +112,11 @@ func noteOf(text *string) (*string, error) {
 		return nil, err
 	}
 	return &note, nil
+}
+
+func orEmpty(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
 }

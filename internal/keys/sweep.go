@@ -88,7 +88,7 @@ func sweepOnce(ctx context.Context, tx *store.Tx, now time.Time, id string) (boo
 	}
 	batch, err := q.Order(db.Asc(apikey.FieldID)).Limit(sweepBatch).
 		Select(apikey.FieldID, apikey.FieldOrganizationID, apikey.FieldProjectID,
-			apikey.FieldCreatedAt, apikey.FieldLastUsedAt, apikey.FieldExpiresAt, apikey.FieldInactivityExpiresAt).
+			apikey.FieldCreatedAt, apikey.FieldLastUsedAt, apikey.FieldUnusedSince, apikey.FieldExpiresAt, apikey.FieldInactivityExpiresAt).
 		WithProject().WithOrganization().All(ctx)
 	if err != nil {
 		return false, err
@@ -131,16 +131,22 @@ func tightened(key *db.APIKey, now time.Time) (to ends, changed bool) {
 	if end := later(now, policy.latestEnd(key.CreatedAt)); expires == nil || end.Before(*expires) {
 		expires, changed = &end, true
 	}
-	lastUse := key.CreatedAt
-	if key.LastUsedAt != nil {
-		lastUse = *key.LastUsedAt
-	}
-	if stated := policy.inactivityEnd(lastUse); stated != nil {
+	if stated := policy.inactivityEnd(unusedSince(key)); stated != nil {
 		if end := later(now, *stated); inactivity == nil || end.Before(*inactivity) {
 			inactivity, changed = &end, true
 		}
 	}
 	return ends{key.ID, micros(expires), micros(inactivity)}, changed
+}
+
+// unusedSince is the instant from which disuse of a key counts.
+func unusedSince(key *db.APIKey) time.Time {
+	for _, at := range []*time.Time{key.UnusedSince, key.LastUsedAt} {
+		if at != nil {
+			return *at
+		}
+	}
+	return key.CreatedAt
 }
 
 func micros(t *time.Time) *int64 {

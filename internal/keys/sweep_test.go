@@ -9,6 +9,7 @@ import (
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/store"
@@ -194,6 +195,58 @@ func TestDowntimeIsNotInactivity(t *testing.T) {
 		}
 		if !at(alive.ID).Equal(alive.InactivityExpiresAt.Add(gap)) || !at(dead.ID).Equal(*dead.InactivityExpiresAt) {
 			t.Errorf("alive %s, dead %s", at(alive.ID), at(dead.ID))
+		}
+	})
+}
+
+// What a downtime added to the life of a key, a change of policy does not take away; a use does.
+func TestSweepsRespectDowntime(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		must(t, w.Start(t.Context()))
+		admin := w.as(w.admin)
+		key, text := w.issue(admin, keys.CreateInput{})
+		end := func() time.Time {
+			t.Helper()
+			row, err := w.store.Client.APIKey.Get(w.system(), key.ID)
+			must(t, err)
+			return *row.InactivityExpiresAt
+		}
+		const gap = 60 * 24 * time.Hour
+		w.pass(gap)
+		must(t, w.Start(t.Context()))
+		want := key.InactivityExpiresAt.Add(gap)
+		if !end().Equal(want) {
+			t.Fatalf("after the downtime: %s, want %s", end(), want)
+		}
+		admin = w.as(w.admin)
+		_, err := w.directory.UpdatePolicy(admin, directory.UpdatePolicyInput{NotAccessedExpirationPeriod: omit(period("P2M"))})
+		must(t, err)
+		if want := period("P2M").From(start.Add(gap)); !end().Equal(want) {
+			t.Errorf("after the change: %s, want %s", end(), want)
+		}
+		must(t, w.Start(t.Context())) // no further downtime
+		w.as(text)
+		if want := period("P2M").From(w.clock()); !end().Equal(want) {
+			t.Errorf("after a use: %s, want %s", end(), want)
+		}
+		_, err = w.directory.UpdatePolicy(admin, directory.UpdatePolicyInput{NotAccessedExpirationPeriod: omit(period("P1M"))})
+		must(t, err)
+		if want := period("P1M").From(w.clock()); !end().Equal(want) {
+			t.Errorf("the downtime is forgotten once used: %s, want %s", end(), want)
+		}
+	})
+}
+
+func TestDisuseIsLongerThanUsesAreApart(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		admin := w.as(w.admin)
+		for text, ok := range map[string]bool{"PT4M59.999999S": false, "PT1S": false, "PT0S": false, "PT5M": true} {
+			_, err := w.directory.UpdatePolicy(admin, directory.UpdatePolicyInput{NotAccessedExpirationPeriod: omit(period(text))})
+			if ok {
+				must(t, err)
+			} else if e := userError[*fault.InputError](t, err); e.Fields[0] != "notAccessedExpirationPeriod" {
+				t.Errorf("%s: %+v", text, e)
+			}
 		}
 	})
 }

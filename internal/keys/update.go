@@ -2,7 +2,6 @@ package keys
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -83,7 +82,7 @@ func (in UpdateInput) check(ctx context.Context, tx *store.Tx, key *View) (*amen
 		if err != nil {
 			return nil, err
 		}
-		scopes, scopeFault := wellFormedScopes(in.Scopes.Value())
+		scopes, scopeFault := wellFormedScopes("scopes", in.Scopes.Value())
 		if scopeFault == nil {
 			scopeFault = unknownTo(project, added(key.Scopes, scopes))
 		}
@@ -139,9 +138,7 @@ func (in UpdateInput) networks(p *principal.Principal, key *View, faults *fault.
 		*faults = append(*faults, err)
 		return nil
 	}
-	wider := len(blocks) == 0 && len(key.AllowedIps) > 0 ||
-		slices.ContainsFunc(blocks, func(block string) bool { return !within(key.AllowedIps, block) })
-	if wider && !p.IsAdmin() {
+	if wider(key.AllowedIps, blocks) && !p.IsAdmin() {
 		*faults = append(*faults, fault.Input(fault.CodeForbidden, "only administrators widen allowedIps", "allowedIps"))
 	}
 	return blocks
@@ -187,5 +184,5 @@ func (a *Authority) descriptionTakenBy(ctx context.Context, now time.Time, id, d
 	if err != nil {
 		return err
 	}
-	return a.descriptionTaken(ctx, now, row.OwnerID, description)
+	return a.descriptionTaken(ctx, now, row.OwnerID, description, "description")
 }

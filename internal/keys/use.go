@@ -21,6 +21,13 @@ type Use struct {
 	Probe bool
 }
 
+// MinNotAccessed is the shortest period of disuse that a policy may end keys after: much less than
+// useInterval could end a key that is used all the time.
+const MinNotAccessed = 5 * useInterval
+
+// useWrite is how long a request waits for its use to be written.
+const useWrite = 2 * time.Second
+
 // useInterval is how much a stored last use must be behind for a use to move it.
 const useInterval = time.Minute
 
@@ -57,7 +64,9 @@ func (a *Authority) recordUse(ctx context.Context, key *db.APIKey, presented sec
 		return key, nil
 	}
 	digest := presented.Digest()
-	err := a.store.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
+	writing, cancel := context.WithTimeout(principal.System(ctx), useWrite)
+	defer cancel()
+	err := a.store.Write(writing, func(ctx context.Context, tx *store.Tx) error {
 		update := tx.APIKey.Update().Where(apikey.ID(key.ID), apikey.Digest(digest[:]))
 		if key.AuthenticatedAt == nil {
 			update.SetAuthenticatedAt(now)
@@ -71,7 +80,7 @@ func (a *Authority) recordUse(ctx context.Context, key *db.APIKey, presented sec
 				apikey.Or(apikey.LastUsedAtIsNil(), apikey.LastUsedAtLTE(now.Add(-useInterval))),
 				// A key past its end stays dead, whatever is written.
 				apikey.Or(apikey.InactivityExpiresAtIsNil(), apikey.InactivityExpiresAtGT(now)),
-			).SetLastUsedAt(now)
+			).SetLastUsedAt(now).ClearUnusedSince()
 			if end := policy.inactivityEnd(now); end != nil {
 				update.SetInactivityExpiresAt(*end)
 			} else {

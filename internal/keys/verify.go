@@ -5,10 +5,11 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
-	"github.com/keytag/keytag/internal/scope"
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/typeid"
 )
@@ -71,7 +72,25 @@ func (a *Authority) Verify(ctx context.Context, in VerifyInput) (Verification, e
 			return notFound, nil
 		}
 	}
+	if err := a.locate(ctx, key); err != nil {
+		return Verification{}, err
+	}
 	return Verification{Code: code, APIKey: view(ctx, key, now), MissingScopes: missing(rightsOf(key), d.scopes)}, nil
+}
+
+// locate loads where a verified key belongs: whoever may verify it may know that, though they see
+// nothing of the directory.
+func (a *Authority) locate(ctx context.Context, key *db.APIKey) error {
+	if principal.From(ctx).Holds(principal.DirectoryRead) {
+		return nil // the fields find it themselves
+	}
+	located, err := a.store.Client.APIKey.Query().Where(apikey.ID(key.ID)).
+		WithOwner().WithOrganization().WithProject().WithEnvironment().
+		Only(principal.System(ctx))
+	if err == nil {
+		key.Edges = located.Edges
+	}
+	return err
 }
 
 func (in VerifyInput) demand() (demand, error) {
@@ -93,24 +112,12 @@ func (in VerifyInput) demand() (demand, error) {
 			faults = append(faults, found...)
 		}
 	}
-	scopes, scopeFault := askedScopes("requiredScopes", in.RequiredScopes)
+	scopes, scopeFault := wellFormedScopes("requiredScopes", in.RequiredScopes)
 	if scopeFault != nil {
 		faults = append(faults, scopeFault)
 	}
 	d.scopes = scopes
 	return d, faults.OrNil()
-}
-
-// askedScopes are the well-formed scopes that a question is about.
-func askedScopes(field string, asked []string) (scope.Set, fault.UserError) {
-	set, err := wellFormedScopes(asked)
-	switch err := err.(type) {
-	case *ScopeError:
-		err.Fields = []string{field}
-	case *fault.InputError:
-		err.Fields = []string{field}
-	}
-	return set, err
 }
 
 func missing(rights *principal.Principal, asked []string) []string {
@@ -135,7 +142,7 @@ func (p Permission) Allowed() bool { return p.Code == Valid }
 // Can tells whether the key would be granted scopes in an environment at an instant, by default
 // now. An instant before the key's creation is a user error.
 func (a *Authority) Can(ctx context.Context, v *View, scopes []string, environmentID *string, at *time.Time) (*Permission, error) {
-	asked, scopeFault := askedScopes("scopes", scopes)
+	asked, scopeFault := wellFormedScopes("scopes", scopes)
 	if scopeFault != nil {
 		return nil, scopeFault
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/store"
 )
 
@@ -279,5 +280,42 @@ func TestCan(t *testing.T) {
 		userError[*keys.ScopeError](t, err)
 		_, err = w.Can(admin, key, nil, nil, new(start.Add(-tick)))
 		userError[*fault.InputError](t, err)
+	})
+}
+
+// A verifier that sees nothing of the directory is told where the key belongs all the same: no
+// environment would read as any.
+func TestAVerifierLearnsWhereTheKeyBelongs(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		admin := w.as(w.admin)
+		shop, err := w.directory.CreateProject(admin, directory.CreateProjectInput{Name: "shop", Environments: []string{"live"}})
+		must(t, err)
+		environments, err := w.directory.Environments(admin, shop.ID)
+		must(t, err)
+		_, text := w.issue(admin, keys.CreateInput{ProjectID: shop.ID, EnvironmentID: &environments[0].ID})
+		_, verifier := w.member("gateway", "keytag:keys:verify")
+		v, err := w.Verify(w.as(verifier), keys.VerifyInput{Secret: text})
+		must(t, err)
+		if e := v.APIKey.Edges; !v.Valid() || e.Project == nil || e.Project.Name != "shop" || e.Environment == nil || e.Environment.Name != "live" || e.Organization == nil {
+			t.Errorf("%+v", v.APIKey.Edges)
+		}
+	})
+}
+
+// Whatever is not a key of the organization is answered alike.
+func TestNotFoundSaysNothing(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		admin := w.as(w.admin)
+		removed, text := w.issue(admin, keys.CreateInput{})
+		must(t, w.Remove(admin, keys.RemoveInput{ID: removed.ID}))
+		var foreign string
+		must(t, w.directory.AddOrganization(t.Context(), "foreign", "admin", func(k secret.Secret) error { foreign = k.Reveal(); return nil }))
+		for name, presented := range map[string]string{"malformed": "x", "unknown": secret.Mint().Reveal(), "removed": text, "foreign": foreign} {
+			v, err := w.Verify(admin, keys.VerifyInput{Secret: presented, RequiredScopes: []string{"a"}, ProjectID: &w.project})
+			must(t, err)
+			if v.Code != keys.NotFound || v.APIKey != nil || v.MissingScopes == nil || len(v.MissingScopes) > 0 {
+				t.Errorf("%s: %+v", name, v)
+			}
+		}
 	})
 }

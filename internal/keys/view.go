@@ -61,7 +61,8 @@ func (v *View) Status() lifecycle.Status { return stateOf(v.APIKey, v.now).Statu
 // ViewerCanAdminister reports whether the caller may change the key.
 func (v *View) ViewerCanAdminister() bool {
 	p := v.viewer
-	return p.Holds(principal.KeysWrite) && (p.IsAdmin() || v.OwnerID == p.UserID)
+	sees := p.Holds(principal.KeysRead) && (p.IsAdmin() || v.OwnerID == p.UserID) || v.FamilyID == p.FamilyID
+	return sees && p.Holds(principal.KeysWrite)
 }
 
 // EndsBecause names the clock that ends the key, nil when none does.

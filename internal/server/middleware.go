@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ func (s *Server) record(next http.Handler) http.Handler {
 		start := time.Now()
 		request := &telemetry.Request{
 			ID:        requestID(r.Header.Get("X-Request-Id")),
-			RemoteIP:  remoteIP(r.RemoteAddr),
+			RemoteIP:  clientIP(r, s.proxies),
 			UserAgent: cut(telemetry.Redact(r.UserAgent()), 256),
 		}
 		ctx := telemetry.WithRequest(r.Context(), request)
@@ -61,6 +62,34 @@ func requestID(given string) string {
 		return given
 	}
 	return rand.Text()
+}
+
+// clientIP is where the request comes from. Of X-Forwarded-For, which anybody can send, only what
+// proxies that are trusted have added is believed: it is read from the right, as long as the address
+// before is that of a trusted proxy. The zero Addr means that a trusted proxy said something that is no
+// address.
+func clientIP(r *http.Request, proxies []netip.Prefix) netip.Addr {
+	client := remoteIP(r.RemoteAddr)
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && trusted(client, proxies); i-- {
+		hop := strings.TrimSpace(hops[i])
+		if hop == "" && len(hops) == 1 {
+			break // no header
+		}
+		address, err := netip.ParseAddr(hop)
+		if err != nil {
+			if client = remoteIP(hop); client.IsValid() { // some proxies add the port
+				continue
+			}
+			return netip.Addr{}
+		}
+		client = address.Unmap().WithZone("")
+	}
+	return client
+}
+
+func trusted(address netip.Addr, proxies []netip.Prefix) bool {
+	return slices.ContainsFunc(proxies, func(block netip.Prefix) bool { return block.Contains(address) })
 }
 
 func remoteIP(address string) netip.Addr {

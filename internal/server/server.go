@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 )
@@ -20,6 +21,8 @@ type Options struct {
 	// Playground answers GET at /playground and beneath; `/` leads there. Nil
 	// leaves both out.
 	Playground http.Handler
+	// Proxies are the blocks of addresses whose X-Forwarded-For is believed.
+	Proxies []netip.Prefix
 	// Ready reports whether requests can be served now. When not, reason is
 	// shown to everybody, and err, if any, goes to the log. It is asked with a
 	// deadline of two seconds.
@@ -32,6 +35,7 @@ type Server struct {
 	handler  http.Handler
 	ready    func(context.Context) (string, error)
 	draining atomic.Bool
+	proxies  []netip.Prefix
 	grace    time.Duration // for requests in flight at shutdown
 	reading  time.Duration // for a client to send its request
 	writing  time.Duration // for a client to take the answer
@@ -39,7 +43,7 @@ type Server struct {
 
 // New wires the paths. Nothing runs yet.
 func New(options Options) *Server {
-	s := &Server{logger: options.Logger, ready: options.Ready, grace: 15 * time.Second, reading: 30 * time.Second, writing: 60 * time.Second}
+	s := &Server{logger: options.Logger, ready: options.Ready, proxies: options.Proxies, grace: 15 * time.Second, reading: 30 * time.Second, writing: 60 * time.Second}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", options.GraphQL)
 	if options.Playground != nil {

@@ -59,6 +59,8 @@ const (
 	FieldLastUsedIP = "last_used_ip"
 	// FieldExpiresAt holds the string denoting the expires_at field in the database.
 	FieldExpiresAt = "expires_at"
+	// FieldUnusedSince holds the string denoting the unused_since field in the database.
+	FieldUnusedSince = "unused_since"
 	// FieldInactivityExpiresAt holds the string denoting the inactivity_expires_at field in the database.
 	FieldInactivityExpiresAt = "inactivity_expires_at"
 	// FieldGraceExpiresAt holds the string denoting the grace_expires_at field in the database.
@@ -205,6 +207,7 @@ var Columns = []string{
 	FieldLastUsedAt,
 	FieldLastUsedIP,
 	FieldExpiresAt,
+	FieldUnusedSince,
 	FieldInactivityExpiresAt,
 	FieldGraceExpiresAt,
 	FieldRotatedAt,
@@ -365,6 +368,11 @@ func ByLastUsedIP(opts ...sql.OrderTermOption) OrderOption {
 // ByExpiresAt orders the results by the expires_at field.
 func ByExpiresAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldExpiresAt, opts...).ToFunc()
+}
+
+// ByUnusedSince orders the results by the unused_since field.
+func ByUnusedSince(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldUnusedSince, opts...).ToFunc()
 }
 
 // ByInactivityExpiresAt orders the results by the inactivity_expires_at field.

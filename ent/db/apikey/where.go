@@ -166,6 +166,11 @@ func ExpiresAt(v time.Time) predicate.APIKey {
 	return predicate.APIKey(sql.FieldEQ(FieldExpiresAt, v))
 }
 
+// UnusedSince applies equality check predicate on the "unused_since" field. It's identical to UnusedSinceEQ.
+func UnusedSince(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldUnusedSince, v))
+}
+
 // InactivityExpiresAt applies equality check predicate on the "inactivity_expires_at" field. It's identical to InactivityExpiresAtEQ.
 func InactivityExpiresAt(v time.Time) predicate.APIKey {
 	return predicate.APIKey(sql.FieldEQ(FieldInactivityExpiresAt, v))
@@ -1430,6 +1435,56 @@ func ExpiresAtIsNil() predicate.APIKey {
 // ExpiresAtNotNil applies the NotNil predicate on the "expires_at" field.
 func ExpiresAtNotNil() predicate.APIKey {
 	return predicate.APIKey(sql.FieldNotNull(FieldExpiresAt))
+}
+
+// UnusedSinceEQ applies the EQ predicate on the "unused_since" field.
+func UnusedSinceEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldUnusedSince, v))
+}
+
+// UnusedSinceNEQ applies the NEQ predicate on the "unused_since" field.
+func UnusedSinceNEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldUnusedSince, v))
+}
+
+// UnusedSinceIn applies the In predicate on the "unused_since" field.
+func UnusedSinceIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldUnusedSince, vs...))
+}
+
+// UnusedSinceNotIn applies the NotIn predicate on the "unused_since" field.
+func UnusedSinceNotIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldUnusedSince, vs...))
+}
+
+// UnusedSinceGT applies the GT predicate on the "unused_since" field.
+func UnusedSinceGT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldUnusedSince, v))
+}
+
+// UnusedSinceGTE applies the GTE predicate on the "unused_since" field.
+func UnusedSinceGTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldUnusedSince, v))
+}
+
+// UnusedSinceLT applies the LT predicate on the "unused_since" field.
+func UnusedSinceLT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldUnusedSince, v))
+}
+
+// UnusedSinceLTE applies the LTE predicate on the "unused_since" field.
+func UnusedSinceLTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldUnusedSince, v))
+}
+
+// UnusedSinceIsNil applies the IsNil predicate on the "unused_since" field.
+func UnusedSinceIsNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldIsNull(FieldUnusedSince))
+}
+
+// UnusedSinceNotNil applies the NotNil predicate on the "unused_since" field.
+func UnusedSinceNotNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotNull(FieldUnusedSince))
 }
 
 // InactivityExpiresAtEQ applies the EQ predicate on the "inactivity_expires_at" field.

@@ -78,11 +78,11 @@ func init() {
 	// apikey.GenerationValidator is a validator for the "generation" field. It is called by the builders before save.
 	apikey.GenerationValidator = apikeyDescGeneration.Validators[0].(func(int) error)
 	// apikeyDescSuspendedByAdmin is the schema descriptor for suspended_by_admin field.
-	apikeyDescSuspendedByAdmin := apikeyFields[27].Descriptor()
+	apikeyDescSuspendedByAdmin := apikeyFields[28].Descriptor()
 	// apikey.DefaultSuspendedByAdmin holds the default value on creation for the suspended_by_admin field.
 	apikey.DefaultSuspendedByAdmin = apikeyDescSuspendedByAdmin.Default.(bool)
 	// apikeyDescLookAt is the schema descriptor for look_at field.
-	apikeyDescLookAt := apikeyFields[32].Descriptor()
+	apikeyDescLookAt := apikeyFields[33].Descriptor()
 	// apikey.DefaultLookAt holds the default value on creation for the look_at field.
 	apikey.DefaultLookAt = apikeyDescLookAt.Default.(func() time.Time)
 	// apikeyDescID is the schema descriptor for id field.

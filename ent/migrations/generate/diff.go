@@ -64,6 +64,10 @@ func seal(dir *sqltool.GooseDir) error {
 	if files, err := dir.Files(); err != nil || len(files) > 0 {
 		return err
 	}
+	return writeSum(dir)
+}
+
+func writeSum(dir *sqltool.GooseDir) error {
 	sum, err := dir.Checksum()
 	if err != nil {
 		return err

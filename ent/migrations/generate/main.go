@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ariga.io/atlas/sql/migrate"
+	"ariga.io/atlas/sql/sqltool"
 	"entgo.io/ent/dialect"
 
 	"github.com/keytag/keytag/internal/store/storetest/pgserver"
@@ -21,9 +22,14 @@ import (
 
 func main() {
 	name := flag.String("name", "", "what the migration does, in snake_case")
+	reseal := flag.Bool("seal", false, "write the checksum files anew after a migration was edited by hand, and nothing else")
 	dir := flag.String("dir", "ent/migrations", "the directory that holds sqlite/ and postgres/")
 	flag.Parse()
-	if err := run(context.Background(), *name, *dir); err != nil {
+	do := func() error { return run(context.Background(), *name, *dir) }
+	if *reseal {
+		do = func() error { return sealAll(*dir) }
+	}
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
 	}
@@ -61,6 +67,20 @@ func run(ctx context.Context, name, dir string) error {
 			return fmt.Errorf("%s: %w", half.directory, err)
 		}
 		fmt.Println(half.directory + ": " + version + "_" + name + ".sql")
+	}
+	return nil
+}
+
+// sealAll writes the checksum files of both databases anew.
+func sealAll(dir string) error {
+	for _, half := range []string{"sqlite", "postgres"} {
+		files, err := sqltool.NewGooseDir(filepath.Join(dir, half))
+		if err != nil {
+			return err
+		}
+		if err := writeSum(files); err != nil {
+			return err
+		}
 	}
 	return nil
 }
