@@ -121,8 +121,11 @@ type KeyNotLiveError struct {
 func NotLive(v *View) *KeyNotLiveError {
 	s := stateOf(v.APIKey, v.now)
 	since := v.SuspendedAt
-	if s.Status.Ended() {
+	switch {
+	case s.Status.Ended():
 		since = s.EffectiveExpiresAt
+	case s.Status == lifecycle.Pending:
+		since = v.PendingSince
 	}
 	return &KeyNotLiveError{
 		Detail: fault.Detail{
