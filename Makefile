@@ -25,7 +25,7 @@ build: ## Build bin/keytag, one static binary
 
 ##@ Test
 
-.PHONY: test fuzz bench test-browser test-readme test-rights bench-data
+.PHONY: test fuzz bench test-browser test-readme test-rights bench-data bench-policy
 test: postgres ## Run every test, on SQLite and PostgreSQL
 	go run ./internal/store/storetest/withpostgres go test -count=$(COUNT) ./...
 
@@ -51,6 +51,9 @@ test-rights: postgres ## Look 100000 steps long for a way to gain a right: STEPS
 
 bench-data: ## Fill an empty database with N realistic keys: make bench-data N=1000000 DATABASE=postgres://…
 	go run ./internal/benchdata/cmd --keys $(N) --database "$(DATABASE)"
+
+bench-policy: postgres ## Measure a change of policy over N keys, and one that is interrupted
+	go run ./internal/store/storetest/withpostgres go run ./internal/benchdata/policy --keys $(N)
 
 .PHONY: postgres
 postgres:

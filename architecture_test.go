@@ -54,8 +54,10 @@ var mayImport = map[string][]string{
 	"internal/alert":           join(ground, join(storage, "internal/audit", "internal/keys", "internal/mail", "internal/queue", "internal/webhook")...),
 	"internal/worker":          {"ent/db", "internal/alert", "internal/job", "internal/keys", "internal/queue", "internal/store"},
 
-	"internal/benchdata":     join(ground, "internal/store"),
-	"internal/benchdata/cmd": {"internal/benchdata"},
+	"internal/benchdata":        join(ground, "internal/store"),
+	"internal/benchdata/cmd":    {"internal/benchdata"},
+	"internal/benchdata/policy": {"internal/benchdata", "internal/lifecycle"},
+	"examples/receiver":         {},
 
 	"internal/webhook":       {"internal/secret"},
 	"internal/mail":          {"internal/secret", "internal/telemetry"},

@@ -52,6 +52,9 @@ func Load(ctx context.Context, url string, o Options, say func(string)) (report 
 	if o.Keys < 1 {
 		return report, errors.New("the number of keys must be positive")
 	}
+	if o.Organizations < 0 || o.Organizations > maxOrganizations {
+		return report, fmt.Errorf("the number of organizations must be from 0 to %d", maxOrganizations)
+	}
 	if err := migrate(ctx, url); err != nil {
 		return report, err
 	}

@@ -184,6 +184,18 @@ func TestSizesAreUneven(t *testing.T) {
 	}
 }
 
+func TestOneOrganizationHoldsAllKeys(t *testing.T) {
+	keys, adminKeys := collect(t, benchdata.Options{Keys: 2_000, Organizations: 1, Seed: 7, Now: now})
+	if len(adminKeys) != 1 {
+		t.Fatalf("%d organizations", len(adminKeys))
+	}
+	for _, k := range keys {
+		if k.OrganizationID != adminKeys[0].OrganizationID {
+			t.Fatalf("key %d is in %s", k.Index, k.OrganizationID)
+		}
+	}
+}
+
 func TestIdsAndTexts(t *testing.T) {
 	o := benchdata.Options{Keys: 2_000, Seed: 6, Now: now}
 	keys, adminKeys := collect(t, o)

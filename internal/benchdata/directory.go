@@ -14,7 +14,9 @@ import (
 type Options struct {
 	// Keys is the number of keys, beside one administrator's key per organization.
 	Keys int
-	Seed uint64
+	// Organizations is their number, at most 1000; 0 makes one for every ten keys.
+	Organizations int
+	Seed          uint64
 	// Now is the instant at which the states of the keys are those counted.
 	Now time.Time
 }
@@ -85,7 +87,11 @@ var (
 
 // organizationsOf makes the organizations with all but their keys, the largest first.
 func organizationsOf(o Options, start time.Time) ([]organization, skew) {
-	sizes := zipf(max(1, min(o.Keys/keysPerOrg, maxOrganizations)), organizationSkew)
+	number := o.Organizations
+	if number == 0 {
+		number = max(1, min(o.Keys/keysPerOrg, maxOrganizations))
+	}
+	sizes := zipf(number, organizationSkew)
 	list := make([]organization, len(sizes))
 	for n := range list {
 		list[n] = organizationOf(o, n, sizes.share(n), start)

@@ -1,5 +1,5 @@
 // Command cmd fills an empty database with data for benchmarks; see package benchdata. Two runs with
-// equal --keys, --seed and --now make equal rows.
+// equal --keys, --organizations, --seed and --now make equal rows.
 package main
 
 import (
@@ -26,6 +26,7 @@ func main() {
 func run(ctx context.Context) error {
 	database := flag.String("database", "sqlite://bench.db", "sqlite://PATH or postgres://…, without keys in it")
 	keys := flag.Int("keys", 1_000_000, "number of keys")
+	organizations := flag.Int("organizations", 0, "number of organizations (default one for every ten keys, at most 1000)")
 	seed := flag.Uint64("seed", 1, "what everything follows from")
 	at := flag.String("now", "", "instant of which the states are, RFC 3339 (default the present)")
 	flag.Parse()
@@ -38,7 +39,7 @@ func run(ctx context.Context) error {
 	}
 	began := time.Now()
 	say := func(what string) { fmt.Printf("%6.1fs  %s\n", time.Since(began).Seconds(), what) }
-	report, err := benchdata.Load(ctx, *database, benchdata.Options{Keys: *keys, Seed: *seed, Now: now}, say)
+	report, err := benchdata.Load(ctx, *database, benchdata.Options{Keys: *keys, Organizations: *organizations, Seed: *seed, Now: now}, say)
 	if err != nil {
 		return err
 	}
