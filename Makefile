@@ -25,7 +25,7 @@ build: ## Build bin/keytag, one static binary
 
 ##@ Test
 
-.PHONY: test fuzz bench test-browser test-readme test-rights bench-data bench-policy
+.PHONY: test fuzz bench test-browser test-readme test-rights test-kills bench-data bench-policy
 test: postgres ## Run every test, on SQLite and PostgreSQL
 	go run ./internal/store/storetest/withpostgres go test -count=$(COUNT) ./...
 
@@ -48,6 +48,10 @@ test-readme: build ## Run the session of README.md against the real server
 test-rights: postgres ## Look 100000 steps long for a way to gain a right: STEPS on each database (50000)
 	KEYTAG_TEST_STEPS=$(STEPS) go run ./internal/store/storetest/withpostgres \
 	  go test -count=1 -v -timeout 60m -parallel 12 -run TestNobodyGainsARight ./internal/keys
+
+test-kills: postgres ## Kill three replicas 40 times under 2000 alerts: KEYTAG_TEST_ALERTS, KEYTAG_TEST_SEED
+	KEYTAG_TEST_ALERTS=2000 go run ./internal/store/storetest/withpostgres \
+	  go test -count=1 -v -timeout 15m -run TestReplicasAreKilled ./cmd/keytag
 
 bench-data: ## Fill an empty database with N realistic keys: make bench-data N=1000000 DATABASE=postgres://…
 	go run ./internal/benchdata/cmd --keys $(N) --database "$(DATABASE)"

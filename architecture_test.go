@@ -157,6 +157,7 @@ var systemFiles = []string{
 	"internal/keys/automatic.go",      // rotations of all organizations
 	"internal/keys/deliver.go",        // webhooks of all organizations
 	"internal/keys/rotations.go",      // a rotation behind a held key
+	"internal/keys/schedule.go",       // the schedule of a held key's line
 	"internal/keys/scopes.go",         // the scopes of a held key
 	"internal/directory/bootstrap.go", // the first start
 	"internal/directory/operator.go",  // what the operator does on the database itself

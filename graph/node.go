@@ -36,7 +36,7 @@ func (r *Resolver) node(ctx context.Context, id string) (model.Node, error) {
 		return found(r.Alerts.Message(ctx, id))
 	case typeid.AlertSource:
 		source, err := r.Alerts.Source(ctx, id)
-		if source == nil {
+		if source == nil || source.Row().DeletedAt != nil { // a deleted one is there for its jobs alone
 			return nil, err
 		}
 		return source, nil

@@ -52,17 +52,21 @@ func visibleFamilyRows(p *principal.Principal) Predicate {
 }
 
 // visibleSources: with keytag:keys:read those of the organization; without it those of the
-// notifications that are visible.
+// notifications and jobs that are visible.
 func visibleSources(p *principal.Principal) Predicate {
 	return func(s *sql.Selector) {
 		s.Where(sql.EQ(s.C("organization_id"), p.OrganizationID))
 		if p.Holds(principal.KeysRead) {
 			return
 		}
-		notifications := sql.Dialect(s.Dialect()).Select().From(sql.Table("notifications"))
-		notifications.Select(notifications.C("id")).Where(sql.ColumnsEQ(notifications.C("alert_source_id"), s.C("id")))
-		visibleFamilyRows(p)(notifications)
-		s.Where(sql.Exists(notifications))
+		var uses []*sql.Predicate
+		for _, table := range []string{"notifications", "jobs"} {
+			users := sql.Dialect(s.Dialect()).Select().From(sql.Table(table))
+			users.Select(users.C("id")).Where(sql.ColumnsEQ(users.C("alert_source_id"), s.C("id")))
+			visibleFamilyRows(p)(users)
+			uses = append(uses, sql.Exists(users))
+		}
+		s.Where(sql.Or(uses...))
 	}
 }
 

@@ -43,6 +43,7 @@ func (Rotation) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("old_key_id", "id"),
 		index.Fields("new_key_id"),
+		index.Fields("job_id"),
 		index.Fields("claim_until").
 			Annotations(entsql.IndexWhere("claim_until IS NOT NULL")).StorageKey("rotations_unclaimed"),
 	}

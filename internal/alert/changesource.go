@@ -373,12 +373,21 @@ var sourceFields = []change.Recorded[db.AlertSource]{
 	{Name: "name", Value: func(s *db.AlertSource) *string { return &s.Name }},
 	{Name: "enabled", Value: func(s *db.AlertSource) *string { return change.Text(s.Enabled) }},
 	{Name: "messageTemplate", Value: func(s *db.AlertSource) *string { return set(s.MessageTemplate) }},
-	{Name: "replies", Value: func(s *db.AlertSource) *string { return change.List(s.Replies) }},
-	{Name: "recipients", Value: func(s *db.AlertSource) *string { return change.List(s.Recipients) }},
+	{Name: "replies", Value: func(s *db.AlertSource) *string { return quoted(s.Replies) }},
+	{Name: "recipients", Value: func(s *db.AlertSource) *string { return set(*change.List(s.Recipients)) }},
 	{Name: "subjectTemplate", Value: func(s *db.AlertSource) *string { return set(s.SubjectTemplate) }},
 	{Name: "bodyTemplate", Value: func(s *db.AlertSource) *string { return set(s.BodyTemplate) }},
 	// The path and the query of a URL may be what makes it secret.
 	{Name: "url", Value: func(s *db.AlertSource) *string { return set(hostOf(s.URL)) }},
+}
+
+// quoted tells texts that hold spaces from each other.
+func quoted(texts []string) *string {
+	if len(texts) == 0 {
+		return nil
+	}
+	list := fmt.Sprintf("%q", texts)
+	return &list
 }
 
 func set(text string) *string {

@@ -8,6 +8,7 @@ import (
 	"github.com/keytag/keytag/ent/db/apikey"
 	entjob "github.com/keytag/keytag/ent/db/job"
 	"github.com/keytag/keytag/ent/db/notification"
+	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/job"
 	"github.com/keytag/keytag/internal/keys"
@@ -62,10 +63,13 @@ func (a *Alerts) DeleteJob(ctx context.Context, in JobInput) (Worked, error) {
 			}
 		}
 		n, err := tx.Job.Delete().Where(entjob.ID(row.ID), entjob.StatusNEQ(job.Running)).Exec(principal.System(ctx))
-		if err == nil && n == 0 {
+		switch {
+		case err != nil:
+			return err
+		case n == 0:
 			return fault.Input("alert_jobs.running", "the alert job is running and cannot be deleted now", "id")
 		}
-		return err
+		return audit.Record(ctx, tx, audit.Event{At: now, Action: "alert_job.deleted", OrganizationID: key.OrganizationID, SubjectID: row.ID, OwnerID: key.OwnerID})
 	})
 }
 

@@ -130,8 +130,8 @@ func (a *Alerts) Messages(ctx context.Context, status *MessageStatus, args page.
 // acknowledge is the reply to what the server tells by itself.
 var acknowledge = []string{"Acknowledge"}
 
-// raise writes an operator message about a key.
-func raise(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, jobID *string, subject, text string, replies []string) (string, error) {
+// message is an operator message about a key, to be written.
+func message(tx *store.Tx, now time.Time, key *db.APIKey, jobID *string, subject, text string, replies []string) (string, *db.OperatorMessageCreate) {
 	id := typeid.New(typeid.Message, now)
 	return id, tx.OperatorMessage.Create().
 		SetID(id).
@@ -140,19 +140,42 @@ func raise(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, job
 		SetFamilyID(key.FamilyID).
 		SetKeyID(key.ID).
 		SetNillableJobID(jobID).
-		SetSubject(subject).
+		SetSubject(oneLine(subject)).
 		SetText(text).
 		SetReplies(replies).
-		SetCreatedAt(now).
-		Exec(principal.System(ctx))
+		SetCreatedAt(now)
 }
 
-// tell raises an operator message about a key, and sends it by e-mail too where the server can.
-func (a *Alerts) tell(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, subject, text string) error {
-	id, err := raise(ctx, tx, now, key, nil, oneLine(subject), text, acknowledge)
-	if err != nil || a.mail == nil {
+// news is what the server has to tell by itself.
+type news struct {
+	messages []*db.OperatorMessageCreate
+	mails    []queue.Job
+}
+
+// add has an operator message about a key raised, and sent by e-mail too where the server can.
+func (a *Alerts) add(n *news, tx *store.Tx, now time.Time, key *db.APIKey, subject, text string) {
+	id, m := message(tx, now, key, nil, subject, text, acknowledge)
+	n.messages = append(n.messages, m)
+	if a.mail != nil {
+		n.mails = append(n.mails, queue.Job{Kind: job.Mail, Key: key, Lane: "mail", At: now, MessageID: &id})
+	}
+}
+
+func (n *news) write(ctx context.Context, tx *store.Tx, now time.Time) error {
+	if err := tx.OperatorMessage.CreateBulk(n.messages...).Exec(principal.System(ctx)); err != nil {
 		return err
 	}
-	_, err = queue.Add(ctx, tx, now, queue.Job{Kind: job.Mail, Key: key, Lane: "mail", At: now, MessageID: &id})
-	return err
+	for _, m := range n.mails {
+		if _, err := queue.Add(ctx, tx, now, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tell tells one piece of news in the transaction of what it is about.
+func (a *Alerts) tell(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, subject, text string) error {
+	var n news
+	a.add(&n, tx, now, key, subject, text)
+	return n.write(ctx, tx, now)
 }

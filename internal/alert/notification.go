@@ -53,7 +53,9 @@ func (a *Alerts) Set(ctx context.Context, in SetInput) (Notified, error) {
 		}
 		set.APIKey = a.keys.View(ctx, key, now)
 		if set.APIKey.Status().Ended() {
-			return keys.NotLive(set.APIKey)
+			ended := keys.NotLive(set.APIKey)
+			ended.Fields = []string{"apiKeyId"}
+			return ended
 		}
 		set.Notification, set.Warnings, err = a.set(ctx, tx, now, key, keys.NotificationInput{NotifyAt: in.NotifyAt, AlertSourceID: in.AlertSourceID})
 		return err
@@ -271,6 +273,6 @@ func (a *Alerts) Notification(ctx context.Context, id string) (*db.Notification,
 func (a *Alerts) PreviousJobs(ctx context.Context, n *db.Notification) ([]*db.Job, error) {
 	return a.store.Client.Job.Query().
 		Where(entjob.NotificationID(n.ID), entjob.IDNEQ(n.JobID)).
-		Order(db.Asc(entjob.FieldID)).
+		Order(db.Asc(entjob.FieldCreatedAt, entjob.FieldID)).
 		All(ctx)
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/user"
+	"github.com/keytag/keytag/internal/audit"
+	"github.com/keytag/keytag/internal/change"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/mail"
 	"github.com/keytag/keytag/internal/principal"
@@ -51,15 +53,15 @@ func (a *Alerts) Send(ctx context.Context, taken *db.Job) error {
 	case kindWebhook:
 		return a.conclude(ctx, taken, row, a.sendWebhook(ctx, taken, row, key, values))
 	}
-	text := fill(row.MessageTemplate, values) + afterEnd(key, now)
+	text := fill(row.MessageTemplate, defaultMessage, values) + afterEnd(key, now)
 	return a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		// The message and the end of the job are one transaction: it is there exactly once.
 		ours, err := queue.Done(ctx, tx, now, taken)
 		if err != nil || !ours {
 			return err
 		}
-		_, err = raise(ctx, tx, now, key, &taken.ID, oneLine("API key "+key.Name), text, row.Replies)
-		return err
+		_, m := message(tx, now, key, &taken.ID, "API key "+key.Name, text, row.Replies)
+		return m.Exec(ctx)
 	})
 }
 
@@ -82,7 +84,7 @@ func (a *Alerts) keyOf(ctx context.Context, taken *db.Job) (*db.APIKey, error) {
 }
 
 func (a *Alerts) sendEmail(ctx context.Context, taken *db.Job, row *db.AlertSource, key *db.APIKey, values map[string]string) outcome {
-	return a.post(ctx, taken, key, row.Recipients, oneLine(fill(row.SubjectTemplate, values)), fill(row.BodyTemplate, values)+afterEnd(key, a.now()))
+	return a.post(ctx, taken, key, row.Recipients, oneLine(fill(row.SubjectTemplate, defaultSubject, values)), fill(row.BodyTemplate, defaultBody, values)+afterEnd(key, a.now()))
 }
 
 // post sends an e-mail about a key: to the recipients, or without any to its owner.
@@ -214,13 +216,26 @@ func (a *Alerts) conclude(ctx context.Context, taken *db.Job, source *db.AlertSo
 				return err
 			}
 		}
+		why := o.why
 		if o.gone {
-			o.why += "; the alert source is switched off"
-			if err := tx.AlertSource.UpdateOne(source).SetEnabled(false).SetUpdatedAt(now).Exec(ctx); err != nil {
+			why += "; the alert source is switched off"
+			if err := switchOff(ctx, tx, now, source); err != nil {
 				return err
 			}
 		}
-		_, err := queue.GiveUp(ctx, tx, now, taken, o.why)
+		_, err := queue.GiveUp(ctx, tx, now, taken, why)
 		return err
+	})
+}
+
+// switchOff disables an alert source whose receiver wants no more.
+func switchOff(ctx context.Context, tx *store.Tx, now time.Time, source *db.AlertSource) error {
+	off, err := tx.AlertSource.UpdateOne(source).SetEnabled(false).SetUpdatedAt(now).Save(ctx)
+	if err != nil {
+		return err
+	}
+	return audit.Record(ctx, tx, audit.Event{
+		At: now, Action: "alert_source.disabled", OrganizationID: source.OrganizationID, SubjectID: source.ID,
+		Reason: "the receiver answered 410", Changes: change.Between(source, off, sourceFields),
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/internal/fault"
@@ -33,6 +34,9 @@ func checkTemplate(field, text string) fault.UserError {
 	if len(text) > maxTemplate || strings.TrimSpace(text) == "" {
 		return fault.Invalid(field+" must not be blank, and have at most 10000 bytes", field)
 	}
+	if strings.ContainsFunc(text, unprintable) {
+		return fault.Invalid(field+" must not hold control characters", field)
+	}
 	if secret.In(text) {
 		return fault.Invalid(field+" must not hold an API key", field)
 	}
@@ -48,11 +52,18 @@ func checkTemplate(field, text string) fault.UserError {
 	return nil
 }
 
-// fill puts the values into a template that checkTemplate let through.
-func fill(template string, values map[string]string) string {
-	return variable.ReplaceAllStringFunc(template, func(found string) string {
+func unprintable(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\n\t\r", r) }
+
+// fill puts the values into a template that checkTemplate let through, or if that leaves nothing to read
+// into another: an alert says something.
+func fill(template, otherwise string, values map[string]string) string {
+	filled := variable.ReplaceAllStringFunc(template, func(found string) string {
 		return values[variable.FindStringSubmatch(found)[1]]
 	})
+	if oneLine(filled) == "" {
+		return fill(otherwise, defaultMessage, values)
+	}
+	return filled
 }
 
 // values are what templates about a key show at an instant, in its owner's time zone. The key's owner,
@@ -101,5 +112,7 @@ func afterEnd(key *db.APIKey, now time.Time) string {
 	return "\n\nThe key has ended already. " + details.Message + "."
 }
 
-// oneLine is a text that can be a subject: header fields have one line.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+// oneLine is a text that can be a subject: header fields have one line, and no control characters.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+}

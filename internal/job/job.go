@@ -32,7 +32,7 @@ const (
 
 // Lease is how long a replica may work at one attempt. A job that is not finished by then is taken
 // for one whose replica died, and another takes it up.
-const Lease = time.Minute
+const Lease = 30 * time.Second
 
 // retries are the pauses between attempts, as Standard Webhooks recommends them: three days in all.
 var retries = []time.Duration{

@@ -90,11 +90,13 @@ func (a *Authority) prepare(ctx context.Context, taken *db.Job) (*delivery, erro
 	}
 	old := row.Edges.OldKey
 	d := &delivery{rotation: row, schedule: schedule}
-	switch delivering := row.Status == lifecycle.Delivering; {
+	delivering, silent := row.Status == lifecycle.Delivering, schedule == nil || schedule.WebhookURL == nil
+	switch {
 	case taken.Event == eventDue && row.Status != lifecycle.WaitingForClaim,
-		taken.Event == eventRotated && !delivering && row.Status != lifecycle.InGrace:
+		taken.Event == eventRotated && !delivering && row.Status != lifecycle.InGrace,
+		silent && !delivering:
 		return nil, nil
-	case schedule == nil || schedule.WebhookURL == nil:
+	case silent:
 		d.obstacle = errNoWebhook
 		return d, nil
 	case a.outbound.Sealer == nil:

@@ -73,7 +73,7 @@ func (a *Authority) Revoke(ctx context.Context, in RevokeInput) (*View, error) {
 func (a *Authority) revokeSuccessors(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, note *string) error {
 	successors, err := tx.APIKey.Query().
 		Where(apikey.FamilyID(key.FamilyID), apikey.GenerationGT(key.Generation), apikey.RevokedAtIsNil()).
-		Order(db.Asc(apikey.FieldGeneration)).
+		Order(db.Desc(apikey.FieldGeneration)). // a pending one first: revoking the key before it discards it
 		All(ctx)
 	if err != nil {
 		return err

@@ -111,7 +111,7 @@ func announced(ctx context.Context, tx *store.Tx, keyID string) (*db.Rotation, e
 			rotation.And(rotation.StatusEQ(lifecycle.Stalled), rotation.NewKeyIDIsNil()),
 		)).
 		Order(db.Desc(rotation.FieldID)).
-		WithNewKey().
+		WithNewKey().WithJob().
 		First(principal.System(ctx))
 	if db.IsNotFound(err) {
 		return nil, nil
@@ -137,7 +137,7 @@ func makeWay(ctx context.Context, tx *store.Tx, old *View) (*db.Rotation, error)
 	if err != nil {
 		return nil, err
 	}
-	if !canceled {
+	if !canceled && open.Edges.Job.Status != job.Error { // given up for a fault of ours, it is on its way no more
 		return nil, alreadyRotated(old.beside(open.Edges.NewKey))
 	}
 	return nil, discard(ctx, tx, old.now, open, lifecycle.RotationCanceled, "")
@@ -152,16 +152,17 @@ func (a *Authority) cancelRotation(ctx context.Context, tx *store.Tx, now time.T
 	return closeRotation(ctx, tx, open, lifecycle.RotationCanceled, "")
 }
 
-// abandonRotation is cancelRotation for a key that is ended by somebody: what is on its way is discarded
-// too.
+// abandonRotation is cancelRotation for a key that is being ended by somebody: what is on its way is
+// discarded too. A pending key that is ended takes its rotation with it.
 func abandonRotation(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey) error {
-	open, err := announced(ctx, tx, key.ID)
+	const why = "the key was ended"
 	if key.PendingSince != nil {
-		open, err = tx.Rotation.Query().Where(rotation.NewKeyID(key.ID), rotation.StatusEQ(lifecycle.Delivering)).Only(principal.System(ctx))
-		if db.IsNotFound(err) {
-			return nil
-		}
+		return tx.Rotation.Update().
+			Where(rotation.NewKeyID(key.ID), rotation.StatusEQ(lifecycle.Delivering)).
+			SetStatus(lifecycle.RotationCanceled).ClearSealedSecret().SetLastError(why).
+			Exec(principal.System(ctx))
 	}
+	open, err := announced(ctx, tx, key.ID)
 	if err != nil || open == nil {
 		return err
 	}
@@ -170,7 +171,7 @@ func abandonRotation(ctx context.Context, tx *store.Tx, now time.Time, key *db.A
 			return err
 		}
 	}
-	return discard(ctx, tx, now, open, lifecycle.RotationCanceled, "the key was ended")
+	return discard(ctx, tx, now, open, lifecycle.RotationCanceled, why)
 }
 
 // closeRotation ends a rotation that gave no successor.

@@ -6,6 +6,9 @@ import (
 	"net/netip"
 	"time"
 
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/internal/principal"
@@ -81,10 +84,14 @@ func (a *Authority) recordUse(ctx context.Context, key *db.APIKey, presented sec
 				// A key past its end stays dead, whatever is written.
 				apikey.Or(apikey.InactivityExpiresAtIsNil(), apikey.InactivityExpiresAtGT(now)),
 			).SetLastUsedAt(now).ClearUnusedSince()
-			if end := policy.inactivityEnd(now); end != nil {
+			end := policy.inactivityEnd(now)
+			if end != nil {
 				update.SetInactivityExpiresAt(*end)
 			} else {
 				update.ClearInactivityExpiresAt()
+			}
+			if look := policy.lookAfterUse(key, now, end); look != nil {
+				update.Modify(lookBy(tx, *look))
 			}
 			if u.IP.IsValid() {
 				update.SetLastUsedIP(u.IP.Unmap().String())
@@ -100,4 +107,38 @@ func (a *Authority) recordUse(ctx context.Context, key *db.APIKey, presented sec
 		return key, nil
 	}
 	return a.present(ctx, presented)
+}
+
+// lookAfterUse is when there will first be something to tell of a key whose inactivity end a use moves;
+// nil when that changes nothing: the key ends by its lifetime, as before.
+func (p Policy) lookAfterUse(key *db.APIKey, now time.Time, inactivity *time.Time) *time.Time {
+	earlier := func(end *time.Time) bool {
+		return end != nil && (key.ExpiresAt == nil || end.Before(*key.ExpiresAt))
+	}
+	if !earlier(inactivity) {
+		if earlier(key.InactivityExpiresAt) {
+			return &now // lead times of the end by lifetime may have begun
+		}
+		return nil
+	}
+	look := *inactivity
+	for _, lead := range p.leadTimes {
+		if at := lead.Back(*inactivity); at.After(now) && at.Before(look) {
+			look = at
+		}
+	}
+	return &look
+}
+
+// lookBy has a key looked at by an instant at the latest, whatever others write meanwhile.
+func lookBy(tx *store.Tx, at time.Time) func(*sql.UpdateBuilder) {
+	least := "min"
+	if tx.Dialect() == dialect.Postgres {
+		least = "least"
+	}
+	return func(u *sql.UpdateBuilder) {
+		u.Set(apikey.FieldLookAt, sql.ExprFunc(func(b *sql.Builder) {
+			b.WriteString(least + "(coalesce(").Ident(apikey.FieldLookAt).WriteString(", ").Arg(at).WriteString("), ").Arg(at).WriteString(")")
+		}))
+	}
 }

@@ -5,6 +5,7 @@ package queue
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -79,42 +80,65 @@ func Cancel(ctx context.Context, tx *store.Tx, now time.Time, id string) (bool, 
 	return n == 1, err
 }
 
-// Take claims up to limit jobs that are due at now, the longest due first, leaving out the lanes
-// named; of one lane it takes at most perLane. Whoever takes a job has job.Lease to finish it; then
-// it is due again. Of replicas that ask at once none gets what another got.
-func Take(ctx context.Context, s *store.Store, now time.Time, limit, perLane int, without []string) ([]*db.Job, error) {
+// Take claims up to limit jobs that are due at now, the longest due first. Lanes tells how many jobs
+// the caller has under way in each lane; it gets no more than perLane there. Whoever takes a job has
+// job.Lease to finish it; then it is due again. Of replicas that ask at once none gets what another got.
+func Take(ctx context.Context, s *store.Store, now time.Time, limit, perLane int, lanes map[string]int) ([]*db.Job, error) {
+	ctx = principal.System(ctx)
+	var full []string
+	for lane, n := range lanes {
+		if n >= perLane {
+			full = append(full, lane)
+		}
+	}
+	// Mostly there is nothing, and no transaction is needed to see that.
+	if found, err := due(s.Client, now, full).Exist(ctx); err != nil || !found {
+		return nil, err
+	}
 	var taken []*db.Job
-	err := s.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
-		taken = nil
-		due := tx.Job.Query().Where(entjob.FinishedAtIsNil(), entjob.RunAtLTE(now))
-		if len(without) > 0 {
-			due.Where(entjob.LaneNotIn(without...))
-		}
+	err := s.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		q := due(tx.Client, now, full)
 		if tx.Dialect() == dialect.Postgres { // SQLite has one writer
-			due.ForUpdate(sql.WithLockAction(sql.SkipLocked))
+			q.ForUpdate(sql.WithLockAction(sql.SkipLocked))
 		}
-		rows, err := due.Order(db.Asc(entjob.FieldRunAt, entjob.FieldID)).Limit(limit).All(ctx)
+		rows, err := q.Limit(limit).All(ctx)
 		if err != nil {
 			return err
 		}
-		lanes := map[string]int{}
+		taken = nil
+		var ids []string
+		until := now.Add(job.Lease)
+		lanes := maps.Collect(maps.All(lanes)) // a copy, as this may run again
 		for _, row := range rows {
-			if lanes[row.Lane]++; lanes[row.Lane] > perLane {
+			if lanes[row.Lane] >= perLane {
 				continue
 			}
-			update := tx.Job.UpdateOne(row).SetStatus(job.Running).AddAttempts(1).SetRunAt(now.Add(job.Lease))
+			lanes[row.Lane]++
+			row.Status, row.Attempts, row.RunAt = job.Running, row.Attempts+1, until
 			if row.StartedAt == nil {
-				update.SetStartedAt(now)
+				row.StartedAt = &now
 			}
-			row, err := update.Save(ctx)
-			if err != nil {
-				return err
-			}
-			taken = append(taken, row)
+			taken, ids = append(taken, row), append(ids, row.ID)
 		}
-		return nil
+		if len(ids) == 0 {
+			return nil
+		}
+		err = tx.Job.Update().Where(entjob.IDIn(ids...)).SetStatus(job.Running).AddAttempts(1).SetRunAt(until).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		return tx.Job.Update().Where(entjob.IDIn(ids...), entjob.StartedAtIsNil()).SetStartedAt(now).Exec(ctx)
 	})
 	return taken, err
+}
+
+// due are the jobs that may be taken at now, without those of some lanes, the longest due first.
+func due(client *db.Client, now time.Time, without []string) *db.JobQuery {
+	q := client.Job.Query().Where(entjob.FinishedAtIsNil(), entjob.RunAtLTE(now))
+	if len(without) > 0 {
+		q.Where(entjob.LaneNotIn(without...))
+	}
+	return q.Order(db.Asc(entjob.FieldRunAt, entjob.FieldID))
 }
 
 // Done ends a job that was taken, in the transaction of what it did. It reports false, and changes
@@ -147,6 +171,19 @@ func Retry(ctx context.Context, tx *store.Tx, now time.Time, taken *db.Job, why 
 		return false, nil
 	}
 	return true, held(tx, taken).SetRunAt(next).SetLastError(why).Exec(principal.System(ctx))
+}
+
+// Fail puts a job that was taken, and failed by a fault of ours, back until its next attempt, or gives
+// it up after the last.
+func Fail(ctx context.Context, s *store.Store, now time.Time, taken *db.Job) error {
+	const why = "internal error; the server's log tells more"
+	return s.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
+		if again, err := Retry(ctx, tx, now, taken, why); again || err != nil {
+			return err
+		}
+		_, err := GiveUp(ctx, tx, now, taken, why)
+		return err
+	})
 }
 
 // held is an update of a job that works only while it is still the attempt that was taken.
@@ -189,5 +226,5 @@ func unnamed(s *sql.Selector) {
 
 // Due reports whether a job is due at now.
 func Due(ctx context.Context, s *store.Store, now time.Time) (bool, error) {
-	return s.Client.Job.Query().Where(entjob.FinishedAtIsNil(), entjob.RunAtLTE(now)).Exist(principal.System(ctx))
+	return due(s.Client, now, nil).Exist(principal.System(ctx))
 }

@@ -125,3 +125,27 @@ func TestRedactorReportsWriteErrors(t *testing.T) {
 		t.Errorf("err = %v, want %v", err, os.ErrClosed)
 	}
 }
+
+func TestEverySecretIsMasked(t *testing.T) {
+	for secret, want := range map[string]string{
+		key: prefix + "_[redacted]",
+		"whsec_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNO+/=": "whsec_[redacted]",
+		"kclaim_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNO-_": "kclaim_[redacted]",
+	} {
+		if got := Redact("a" + secret + " b, " + secret); got != "a"+want+" b, "+want {
+			t.Errorf("%s", got)
+		}
+		for _, format := range []string{"text", "json"} {
+			var out bytes.Buffer
+			Logger(&out, "debug", format).Error("m", "err", errors.New(secret))
+			if strings.Contains(out.String(), secret[len(secret)-30:]) || !strings.Contains(out.String(), want) {
+				t.Errorf("%s: %s", format, out.String())
+			}
+		}
+	}
+	for _, other := range []string{"whsec_short", "kclaim_", prefix, prefix + "_"} {
+		if got := Redact(other); got != other {
+			t.Errorf("%s became %s", other, got)
+		}
+	}
+}

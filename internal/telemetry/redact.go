@@ -5,25 +5,31 @@ import (
 	"regexp"
 )
 
-// keyPattern matches the text of an API key; the first group is its public
-// prefix.
-var keyPattern = regexp.MustCompile(`(ktg_[0-9A-Za-z]{10})_[0-9A-Za-z]{38}`)
+// secretPattern matches the text of an API key, of a secret that signs
+// webhooks, and of a claim token; the one group that takes part is what of it
+// may be shown. Of the latter two, pieces are masked as well: a parser cuts
+// them where it reads an operator.
+var secretPattern = regexp.MustCompile(
+	`(ktg_[0-9A-Za-z]{10}_)[0-9A-Za-z]{38}` +
+		`|(whsec_)[0-9A-Za-z+/]{8,}=?` +
+		`|(kclaim_)[0-9A-Za-z_-]{8,}`)
 
-const redacted = "${1}_[redacted]"
+const redacted = "${1}${2}${3}[redacted]"
 
-// Redact replaces every API key in s by its public prefix and `_[redacted]`.
+// Redact replaces every secret in s by its public lead and `[redacted]`; that
+// of an API key is its prefix.
 func Redact(s string) string {
-	return keyPattern.ReplaceAllString(s, redacted)
+	return secretPattern.ReplaceAllString(s, redacted)
 }
 
-// redactor masks API keys in each record on its way to w. A key consists of
-// characters that no log format escapes, so it is found in the written bytes
-// wherever it came from: message, attribute, group, error, nested struct.
+// redactor masks secrets in each record on its way to w. They consist of
+// characters that no log format escapes, so they are found in the written bytes
+// wherever they came from: message, attribute, group, error, nested struct.
 type redactor struct{ w io.Writer }
 
 // Write reports len(p) on success, since masking changes the length.
 func (r redactor) Write(p []byte) (int, error) {
-	if _, err := r.w.Write(keyPattern.ReplaceAll(p, []byte(redacted))); err != nil {
+	if _, err := r.w.Write(secretPattern.ReplaceAll(p, []byte(redacted))); err != nil {
 		return 0, err
 	}
 	return len(p), nil

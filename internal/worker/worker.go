@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -23,13 +24,16 @@ const (
 	// Interval is how often a worker looks for what is due.
 	Interval = time.Second
 	// concurrency is how many jobs one worker has under way at most, and perLane how many of those
-	// go to one place, such as a host: a slow one holds up its own and nobody else's.
-	concurrency = 32
+	// go to one place, such as a host: a slow one holds up its own and nobody else's, unless more
+	// than thirty are slow at once.
+	concurrency = 128
 	perLane     = 4
-	// limit bounds one attempt; it is shorter than the lease, so that no two replicas are at one job.
-	limit = 45 * time.Second
-	// tidyBatch is how many old jobs are deleted at a time.
-	tidyBatch = 500
+	// limit bounds one attempt: an e-mail may take 20 s, and is noted then. It is shorter than the
+	// lease, so that no two replicas are at one job.
+	limit = job.Lease - 5*time.Second
+	// tidyInterval is how often old jobs are deleted, tidyBatch how many at a time.
+	tidyInterval = time.Hour
+	tidyBatch    = 500
 )
 
 // Worker does what is due.
@@ -40,22 +44,36 @@ type Worker struct {
 	Clock  func() time.Time
 	Log    *slog.Logger
 
+	tidied time.Time
+
 	mu    sync.Mutex
 	lanes map[string]int // jobs under way
 	total int
+	freed chan struct{} // gets a value when a job has ended that others may have waited for
 	group sync.WaitGroup
 }
 
 // Run works until ctx is done, and returns when what is under way has been finished.
 func (w *Worker) Run(ctx context.Context) {
-	defer w.group.Wait()
+	w.freed = make(chan struct{}, 1)
+	var loops sync.WaitGroup
+	// Side by side: that many keys are due at once makes no alert late.
+	loops.Go(func() { w.repeat(ctx, nil, w.attend) })
+	loops.Go(func() { w.repeat(ctx, w.freed, w.begin) })
+	loops.Wait()
+	w.group.Wait()
+}
+
+// repeat does something at every Interval, and when it is woken.
+func (w *Worker) repeat(ctx context.Context, woken <-chan struct{}, do func(context.Context) error) {
 	for {
-		if err := w.once(ctx); err != nil && ctx.Err() == nil {
+		if err := do(ctx); err != nil && ctx.Err() == nil {
 			w.Log.ErrorContext(ctx, "worker", "error", err)
 		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-woken:
 		case <-time.After(Interval):
 		}
 	}
@@ -64,7 +82,7 @@ func (w *Worker) Run(ctx context.Context) {
 // Tick does everything that is due now, and returns when it is done.
 func (w *Worker) Tick(ctx context.Context) error {
 	for {
-		err := w.once(ctx)
+		err := errors.Join(w.attend(ctx), w.begin(ctx))
 		w.group.Wait()
 		if err != nil || !w.more(ctx) {
 			return err
@@ -78,13 +96,12 @@ func (w *Worker) more(ctx context.Context) bool {
 	return err == nil && due
 }
 
-// once finds what is due: keys and rotations are seen to on the spot, jobs are begun.
-func (w *Worker) once(ctx context.Context) error {
+// attend sees to keys and rotations that are due.
+func (w *Worker) attend(ctx context.Context) error {
 	return errors.Join(
 		drain(ctx, w.Keys.RotateDue),
 		drain(ctx, w.Keys.ExpireClaims),
 		drain(ctx, w.Alerts.Remind),
-		w.begin(ctx),
 		w.tidy(ctx),
 	)
 }
@@ -101,18 +118,18 @@ func drain(ctx context.Context, do func(context.Context) (int, error)) error {
 // begin takes jobs that are due and begins them, as many as may be under way.
 func (w *Worker) begin(ctx context.Context) error {
 	for ctx.Err() == nil {
-		free, full := w.capacity()
+		free, lanes := w.capacity()
 		if free == 0 {
 			return nil
 		}
-		taken, err := queue.Take(ctx, w.Store, w.Clock(), free, perLane, full)
+		taken, err := queue.Take(ctx, w.Store, w.Clock(), free, perLane, lanes)
 		if err != nil || len(taken) == 0 {
 			return err
 		}
 		for _, row := range taken {
-			w.start(row.Lane, 1)
+			w.started(row.Lane)
 			w.group.Go(func() {
-				defer w.start(row.Lane, -1)
+				defer w.ended(row.Lane)
 				w.attempt(context.WithoutCancel(ctx), row)
 			})
 		}
@@ -120,45 +137,60 @@ func (w *Worker) begin(ctx context.Context) error {
 	return nil
 }
 
-func (w *Worker) start(lane string, n int) {
+func (w *Worker) started(lane string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.lanes == nil {
 		w.lanes = map[string]int{}
 	}
-	w.total += n
-	if w.lanes[lane] += n; w.lanes[lane] == 0 {
+	w.total++
+	w.lanes[lane]++
+}
+
+func (w *Worker) ended(lane string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.total == concurrency || w.lanes[lane] == perLane {
+		select {
+		case w.freed <- struct{}{}:
+		default: // has one that is still to be heard, or nobody listens
+		}
+	}
+	w.total--
+	if w.lanes[lane]--; w.lanes[lane] == 0 {
 		delete(w.lanes, lane)
 	}
 }
 
-// capacity is how many jobs may be begun, and which lanes are full.
-func (w *Worker) capacity() (free int, full []string) {
+// capacity is how many jobs may be begun, and how many are under way in each lane.
+func (w *Worker) capacity() (free int, lanes map[string]int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for lane, n := range w.lanes {
-		if n >= perLane {
-			full = append(full, lane)
-		}
-	}
-	return concurrency - w.total, full
+	return concurrency - w.total, maps.Clone(w.lanes)
 }
 
-// attempt does one job once. A fault of ours leaves it to its lease: it is taken up again then.
+// attempt does one job once. What fails by a fault of ours is tried again like anything else, and given
+// up in the end.
 func (w *Worker) attempt(ctx context.Context, row *db.Job) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	defer func() {
-		if cause := recover(); cause != nil {
-			w.Log.ErrorContext(ctx, "job", "job", row.ID, "kind", string(row.Kind), "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
-		}
-	}()
-	if err := w.do(ctx, row); err != nil {
-		w.Log.ErrorContext(ctx, "job", "job", row.ID, "kind", string(row.Kind), "error", err)
+	err := w.do(ctx, row)
+	if err == nil {
+		return
+	}
+	w.Log.ErrorContext(ctx, "job", "job", row.ID, "kind", string(row.Kind), "error", err)
+	// If this fails too, the job is taken up again when its lease has run out.
+	if err := queue.Fail(context.WithoutCancel(ctx), w.Store, w.Clock(), row); err != nil {
+		w.Log.ErrorContext(ctx, "job", "job", row.ID, "error", err)
 	}
 }
 
-func (w *Worker) do(ctx context.Context, row *db.Job) error {
+func (w *Worker) do(ctx context.Context, row *db.Job) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
 	switch row.Kind {
 	case job.Alert:
 		return w.Alerts.Send(ctx, row)
@@ -172,6 +204,10 @@ func (w *Worker) do(ctx context.Context, row *db.Job) error {
 
 // tidy deletes what nobody looks at any more.
 func (w *Worker) tidy(ctx context.Context) error {
-	_, err := queue.Tidy(ctx, w.Store, w.Clock(), tidyBatch)
-	return err
+	now := w.Clock()
+	if now.Before(w.tidied.Add(tidyInterval)) {
+		return nil
+	}
+	w.tidied = now
+	return drain(ctx, func(ctx context.Context) (int, error) { return queue.Tidy(ctx, w.Store, now, tidyBatch) })
 }

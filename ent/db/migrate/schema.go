@@ -711,6 +711,11 @@ var (
 				Columns: []*schema.Column{RotationsColumns[12]},
 			},
 			{
+				Name:    "rotation_job_id",
+				Unique:  false,
+				Columns: []*schema.Column{RotationsColumns[13]},
+			},
+			{
 				Name:    "rotations_unclaimed",
 				Unique:  false,
 				Columns: []*schema.Column{RotationsColumns[7]},
