@@ -101,6 +101,10 @@ func literal(t *ast.Type) string {
 		return "1"
 	case d.Kind == ast.Enum:
 		return d.EnumValues[0].Name
+	case d.Name == "DateTime":
+		return `"2030-01-01T00:00:00Z"`
+	case d.Name == "Duration":
+		return `"P1D"`
 	}
 	return `"x"`
 }

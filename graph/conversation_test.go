@@ -34,7 +34,7 @@ func TestConversations(t *testing.T) {
 var (
 	learn = regexp.MustCompile(`(?m)^# learn (\w+) = (\S+)$`)
 	// ids, keys, prefixes and cursors: what no two runs share
-	variable = regexp.MustCompile(`\b(key|usr|prj|env|org|fam)_[0-9a-z]{26}\b|\bktg_\w{10}(_\w{38})?|"(cursor|startCursor|endCursor)": "[\w-]+"`)
+	variable = regexp.MustCompile(`\b(key|usr|prj|env|org|fam|ntf|job|src|msg|rot)_[0-9a-z]{26}\b|\bktg_\w{10}(_\w{38})?|"(cursor|startCursor|endCursor)": "[\w-]+"`)
 )
 
 func converse(t *testing.T, s *site, file string) {

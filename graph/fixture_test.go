@@ -41,7 +41,7 @@ type site struct {
 
 	mu  sync.Mutex
 	now time.Time
-	// spoken is everything the server answered, but for the values of `secret`.
+	// spoken is everything the server answered, but for the values of `secret` and `webhookSecret`.
 	spoken bytes.Buffer
 }
 
@@ -177,7 +177,7 @@ func (s *site) post(body string, with func(http.Header)) answer {
 	return a
 }
 
-// withoutSecrets blanks the one member that may hold a key.
+// withoutSecrets blanks the members that may hold a key or what signs a webhook.
 func withoutSecrets(text []byte) []byte {
 	var v any
 	if json.Unmarshal(text, &v) != nil {
@@ -188,7 +188,7 @@ func withoutSecrets(text []byte) []byte {
 		switch v := v.(type) {
 		case map[string]any:
 			for name, member := range v {
-				if name == "secret" {
+				if name == "secret" || name == "webhookSecret" {
 					v[name] = nil
 				} else {
 					blank(member)

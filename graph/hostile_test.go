@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -38,6 +39,11 @@ var (
 // target is what the calls of a mutation are aimed at, made anew once one of them succeeded.
 type target struct {
 	key, text, project, environment, user string
+	// sources are alert sources by their kind; source is the one to change. The key's notification
+	// goes through one of them, by job.
+	sources     map[string]string
+	source, job string
+	message     string // waits for a reply
 }
 
 func (s *site) target(n int) target {
@@ -52,20 +58,56 @@ func (s *site) target(n int) target {
 		user:        a.str(s.t, "createUser", "user", "id"),
 	}
 	t.key, t.text = s.create(s.admin, map[string]any{"name": "target " + suffix, "scopes": []string{"keytag:*"}})
+	t.sources = s.sources(suffix)
+	t.source = t.sources["message"]
+	a = s.ask(s.admin, `mutation($i: SetApiKeyNotificationInput!) { setApiKeyNotification(input: $i) { notification { job { id } } } }`,
+		map[string]any{"i": map[string]any{"apiKeyId": t.key, "notifyAt": "2026-12-01T00:00:00Z", "alertSourceId": t.source}})
+	t.job = a.str(s.t, "setApiKeyNotification", "notification", "job", "id")
 	return t
 }
+
+// sources makes an alert source of each kind.
+func (s *site) sources(suffix string) map[string]string {
+	s.t.Helper()
+	a := s.ask(s.admin, `mutation($m: String!, $e: String!, $w: String!) {
+		message: createOperatorMessageAlertSource(input: {name: $m}) { alertSource { id } }
+		email: createEmailAlertSource(input: {name: $e}) { alertSource { id } }
+		webhook: createWebhookAlertSource(input: {name: $w, url: "http://127.0.0.1:9/"}) { alertSource { id } } }`,
+		map[string]any{"m": "message " + suffix, "e": "email " + suffix, "w": "webhook " + suffix})
+	made := map[string]string{}
+	for _, kind := range []string{"message", "email", "webhook"} {
+		made[kind] = a.str(s.t, kind, "alertSource", "id")
+	}
+	return made
+}
+
+// raised is an operator message that waits for a reply.
+func (s *site) raised() string {
+	s.t.Helper()
+	s.create(s.admin, map[string]any{"name": "told of", "notification": map[string]any{
+		"notifyAt": s.clock().Add(time.Minute).Format(time.RFC3339), "alertSourceId": s.sources("raised")["message"]}})
+	s.pass(time.Minute)
+	s.work()
+	return s.ask(s.admin, `{ operatorMessages { nodes { id } } }`, nil).str(s.t, "operatorMessages", "nodes", 0, "id")
+}
+
+// kindWith is the kind of alert source that has a member of UpdateAlertSourceInput; the others have
+// only messages.
+var kindWith = map[string]string{"recipients": "email", "subjectTemplate": "email", "bodyTemplate": "email", "url": "webhook"}
 
 // sane are arguments with which a field works; what is not there is left out.
 func (t target) sane(field string) map[string]any {
 	return map[string]map[string]any{
-		"apiKey":             {"id": t.key},
-		"node":               {"id": t.key},
-		"nodes":              {"ids": []any{t.key}},
-		"user":               {"id": t.user},
-		"project":            {"id": t.project},
-		"state":              {"at": "2026-12-01T00:00:00Z"},
-		"can":                {"scope": "a", "scopes": []any{"a"}},
-		"createApiKey":       {"input": map[string]any{"projectId": t.project, "name": "made of " + t.key}},
+		"apiKey":  {"id": t.key},
+		"node":    {"id": t.key},
+		"nodes":   {"ids": []any{t.key}},
+		"user":    {"id": t.user},
+		"project": {"id": t.project},
+		"state":   {"at": "2026-12-01T00:00:00Z"},
+		"can":     {"scope": "a", "scopes": []any{"a"}},
+		"createApiKey": {"input": map[string]any{"projectId": t.project, "name": "made of " + t.key,
+			"rotation":     map[string]any{"intervalDays": 30, "webhookUrl": "http://127.0.0.1:9/"},
+			"notification": map[string]any{"notifyAt": "2026-12-01T00:00:00Z", "alertSourceId": t.source}}},
 		"updateApiKey":       {"input": map[string]any{"id": t.key}},
 		"suspendApiKey":      {"input": map[string]any{"id": t.key}},
 		"resumeApiKey":       {"input": map[string]any{"id": t.key}},
@@ -84,6 +126,23 @@ func (t target) sane(field string) map[string]any {
 		"createUser":         {"input": map[string]any{"login": "made of " + t.key}},
 		"updateUser":         {"input": map[string]any{"id": t.user}},
 		"updateApiKeyPolicy": {"input": map[string]any{"projectId": t.project}},
+
+		"claimRotation":       {"input": map[string]any{"claimToken": "kclaim_0123456789012345678901234567890123456789012"}},
+		"setRotationSchedule": {"input": map[string]any{"id": t.key, "schedule": map[string]any{"intervalDays": 30, "webhookUrl": "http://127.0.0.1:9/"}}},
+		"testRotationWebhook": {"input": map[string]any{"id": t.key}},
+		"rotateWebhookSecret": {"input": map[string]any{"id": t.sources["webhook"]}},
+
+		"setApiKeyNotification":            {"input": map[string]any{"apiKeyId": t.key, "notifyAt": "2026-12-01T00:00:00Z", "alertSourceId": t.source}},
+		"cancelApiKeyNotification":         {"input": map[string]any{"apiKeyId": t.key}},
+		"cancelAlertJob":                   {"input": map[string]any{"id": t.job}},
+		"deleteAlertJob":                   {"input": map[string]any{"id": t.job}},
+		"createOperatorMessageAlertSource": {"input": map[string]any{"name": "made of " + t.key}},
+		"createEmailAlertSource":           {"input": map[string]any{"name": "made of " + t.key}},
+		"createWebhookAlertSource":         {"input": map[string]any{"name": "made of " + t.key, "url": "http://127.0.0.1:9/"}},
+		"updateAlertSource":                {"input": map[string]any{"id": t.source}},
+		"setAlertSourceEnabled":            {"input": map[string]any{"id": t.source, "enabled": false}},
+		"deleteAlertSource":                {"input": map[string]any{"id": t.sources["email"]}},
+		"replyOperatorMessage":             {"input": map[string]any{"id": t.message, "reply": "Acknowledge"}},
 	}[field]
 }
 
@@ -94,7 +153,7 @@ var dotted = regexp.MustCompile(`^not_found$|^[a-z_]+(\.[a-z_]+)+$`)
 func TestHostileInput(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		_, bait := s.create(s.admin, map[string]any{"name": "bait"})
-		attack := &attack{t: t, site: s, bait: bait}
+		attack := &attack{t: t, site: s, bait: bait, message: s.raised()}
 		tried := map[string]bool{} // the same place of the same field of another type is tried once
 		for _, object := range slices.Sorted(maps.Keys(schema.Types)) {
 			d := schema.Types[object]
@@ -122,23 +181,31 @@ func TestHostileInput(t *testing.T) {
 
 // attack goes through the places with one target at a time.
 type attack struct {
-	t      *testing.T
-	site   *site
-	bait   string
-	target target
-	made   int
-	before string // what was stored when the target was made, or last looked at
+	t    *testing.T
+	site *site
+	bait string
+	// message waits for a reply, and no hostile one is any.
+	message string
+	target  target
+	made    int
+	before  string // what was stored when the target was made, or last looked at
 }
 
 func (k *attack) renew() {
 	k.made++
 	k.target = k.site.target(k.made)
+	k.target.message = k.message
 	k.before = k.site.fingerprint()
 }
 
 // place tries every value at one place, as a variable and written out in the document.
 func (k *attack) place(object string, p place) {
 	for _, text := range slices.Concat(everywhere, particular[p.leaf.Name()]) {
+		if kind := kindWith[p.path[len(p.path)-1]]; kind != "" {
+			k.target.source = k.target.sources[kind]
+		} else {
+			k.target.source = k.target.sources["message"]
+		}
 		arguments := p.given(k.target.sane(p.field.Name), json.RawMessage(strings.ReplaceAll(text, "KEY", k.bait)))
 		k.try(object, p, fmt.Sprintf("%s %.60s as a variable", p, text), document(object, p.field), arguments)
 		if query, ok := inlined(object, p.field, arguments); ok {

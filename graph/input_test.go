@@ -198,7 +198,7 @@ func TestBadQueries(t *testing.T) {
 			`{ apiKeys(filter: {scopes: {grants: ["A"]}}) { nodes { id } } }`:                               "api_keys.scope_malformed filter.scopes.grants",
 			`{ apiKey(id: "` + project + `") { id } }`:                                                      "input.invalid id",
 			`{ project(id: "key_x") { id } }`:                                                               "input.invalid id",
-			`{ user(id: "` + project + `") { id } }`:                                                        "input.invalid id",
+			`{ user(id: "` + project + `") { id } }`:                                                        "api_keys.user_not_found id",
 			`{ nodes(ids: [` + strings.Repeat(`"x" `, 101) + `]) { id } }`:                                  "input.invalid ids",
 			`{ viewerKey { state(at: "2026-08-31T09:59:59Z") { status } } }`:                                "input.invalid at",
 			`{ viewerKey { state(at: "yesterday") { status } } }`:                                           "input.invalid at",

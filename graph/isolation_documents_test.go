@@ -19,6 +19,8 @@ var (
 	anID     = regexp.MustCompile(`\b([a-z]{3})_[0-9a-z]{26}\b`)
 	aCursor  = regexp.MustCompile(`"(?:cursor|startCursor|endCursor)":"([^"]+)"`)
 	aRotated = regexp.MustCompile(`"oldKey":{[^{}]*"id":"(key_[^"]+)"`)
+	aHooked  = regexp.MustCompile(`"(?:apiKey|alertSource)":{[^{}]*"id":"((?:key|src)_[^"]+)".*"webhookSecret":"whsec_`)
+	aDeleted = regexp.MustCompile(`"deleted\w+Id":"([^"]+)"`)
 	aKeyText = regexp.MustCompile(secret.Pattern())
 )
 
@@ -42,6 +44,14 @@ func (p *party) learn(text string) {
 	for _, found := range aKeyText.FindAllString(text, -1) {
 		add("secret", found)
 	}
+	for _, found := range aHooked.FindAllStringSubmatch(text, -1) {
+		add("hooked", found[1])
+	}
+	for _, found := range aDeleted.FindAllStringSubmatch(text, -1) { // the careful have no use for it
+		kind := found[1][:3]
+		p.known[kind] = slices.DeleteFunc(p.known[kind], func(v string) bool { return v == found[1] })
+		add("deleted", found[1])
+	}
 }
 
 // pick takes one of its own values of a kind, of the other party's, or one of nobody's; a careful
@@ -49,6 +59,8 @@ func (p *party) learn(text string) {
 func (p *party) pick(kind string) string {
 	list, foreign := p.known[kind], p.other.known[kind]
 	switch n := p.rng.IntN(20); {
+	case p.careful && len(list) > 0 && kind == typeid.AlertJob: // soon over
+		return list[max(0, len(list)-1-p.rng.IntN(2))]
 	case p.careful && len(list) > 0:
 		return list[max(0, len(list)-1-p.rng.IntN(8))]
 	case n == 0 && kind == "secret":
@@ -57,7 +69,10 @@ func (p *party) pick(kind string) string {
 		return typeid.New(kind, p.sites[0].clock())
 	case n == 1:
 		return "nonsense"
-	case n < 6 && len(foreign) > 0:
+	case n == 2 && len(p.known["deleted"]) > 0:
+		deleted := p.known["deleted"]
+		return deleted[p.rng.IntN(len(deleted))]
+	case n < 7 && len(foreign) > 0:
 		p.foreign++
 		return foreign[p.rng.IntN(len(foreign))]
 	case len(list) > 0:
@@ -100,13 +115,16 @@ func (p *party) field(f *ast.FieldDefinition, depth int, used *names) string {
 	return text
 }
 
+// told are the members of payloads that are always asked for: what later requests are about.
+var told = map[string]bool{"oldKey": true, "apiKey": true, "alertSource": true, "notification": true, "userErrors": true}
+
 func (p *party) selections(d *ast.Definition, depth int, used *names) string {
 	list := []string{"__typename"}
 	for _, f := range d.Fields {
 		composite := schema.Types[f.Type.Name()].IsCompositeType()
 		switch payload := strings.HasSuffix(d.Name, "Payload") || d.Name == "UserError"; {
 		case strings.HasPrefix(f.Name, "__"):
-		case f.Name == "id", f.Name == "oldKey", payload && !composite, payload && f.Name == "userErrors", !composite && p.rng.IntN(2) == 0,
+		case f.Name == "id", payload && told[f.Name], f.Name == "job" && d.Name == "ApiKeyNotification", payload && !composite, !composite && p.rng.IntN(2) == 0,
 			composite && depth > 0 && p.rng.IntN(3) == 0, (f.Name == "nodes" || f.Name == "edges") && p.rng.IntN(2) == 0:
 			list = append(list, p.field(f, depth, used))
 		}
@@ -165,21 +183,33 @@ func (p *party) value(t *ast.Type, name, of string) string {
 	switch d := schema.Types[t.Name()]; {
 	case !t.NonNull && p.rng.IntN(30) == 0:
 		return "null"
+	case d.Name == "RotationScheduleInput" && p.careful:
+		return []string{
+			fmt.Sprintf(`{intervalDays: %d}`, 1+p.rng.IntN(4)),
+			fmt.Sprintf(`{webhookUrl: %q}`, p.receiver),
+			fmt.Sprintf(`{intervalDays: %d, webhookUrl: %q, delivery: INLINE}`, 1+p.rng.IntN(4), p.receiver),
+		}[p.rng.IntN(3)]
+	case d.Name == "UpdateAlertSourceInput" && p.careful: // its other members are those of one kind each
+		return fmt.Sprintf(`{id: %s, name: "name %d"}`, p.value(d.Fields.ForName("id").Type, "id", d.Name), p.rng.IntN(300))
 	case d.Kind == ast.InputObject:
 		var members []string
 		for _, f := range d.Fields {
 			rare := f.Type.NamedType == "ID" || f.Type.NamedType == "DateTime"
-			if f.Type.NonNull && f.DefaultValue == nil || f.Name == "name" || p.rng.IntN(3) == 0 && (!rare || p.rng.IntN(3) == 0) {
+			if f.Type.NonNull && f.DefaultValue == nil || f.Name == "name" || p.rng.IntN(4) == 0 && (!rare || p.rng.IntN(3) == 0) {
 				members = append(members, f.Name+": "+p.value(f.Type, f.Name, d.Name))
 			}
 		}
 		return "{" + strings.Join(members, ", ") + "}"
 	case d.Kind == ast.Enum:
 		return d.EnumValues[p.rng.IntN(len(d.EnumValues))].Name
+	case d.Name == "Boolean" && name == "enabled":
+		return strconv.FormatBool(p.rng.IntN(4) > 0)
 	case d.Name == "Boolean":
 		return strconv.FormatBool(p.rng.IntN(4) == 0)
 	case d.Name == "Int":
 		return strconv.Itoa(p.rng.IntN(7))
+	case d.Name == "DateTime" && name == "notifyAt" && p.careful:
+		return strconv.Quote(p.sites[0].clock().Add(time.Duration(1+p.rng.IntN(300)) * 37 * time.Minute).Format(time.RFC3339Nano))
 	case d.Name == "DateTime":
 		return strconv.Quote(p.sites[0].clock().Add(time.Duration(p.rng.IntN(4000)-400) * time.Hour / 3).Format(time.RFC3339Nano))
 	case d.Name == "Duration" && of == "UpdateApiKeyPolicyInput" && !strings.HasSuffix(name, "GracePeriod"):
@@ -220,6 +250,16 @@ func (p *party) value(t *ast.Type, name, of string) string {
 		return one("mia@example.com", "tom@example.com", "nonsense")
 	case name == "actions":
 		return one("api_key.created", "api_key.rotated", "user.created", "policy.changed", "access.denied", "project.created")
+	case name == "url" || name == "webhookUrl":
+		return one(p.receiver, p.receiver+"/other", "nonsense")
+	case name == "recipients":
+		return one("mia@example.com", "tom@example.com", "nonsense")
+	case name == "replies":
+		return one("Acknowledge", "Later", "Never", "")
+	case name == "reply":
+		return one("Acknowledge", "Acknowledge", "Later", "nonsense")
+	case name == "claimToken" && p.token != "":
+		return strconv.Quote(p.token)
 	case name == "query":
 		return one("admin", "caller", "name 1", "a", "")
 	}
@@ -227,8 +267,10 @@ func (p *party) value(t *ast.Type, name, of string) string {
 }
 
 var kinds = []struct{ word, kind string }{
-	{"audit", typeid.AuditEvent}, {"completerotation", "rotated"}, {"key", typeid.APIKey}, {"rotat", typeid.APIKey}, {"project", typeid.Project},
+	{"rotationwebhook", "hooked"}, {"webhooksecret", "hooked"}, {"alertjob", typeid.AlertJob}, {"alertsource", typeid.AlertSource},
+	{"operatormessage", typeid.Message}, {"audit", typeid.AuditEvent}, {"completerotation", "rotated"}, {"key", typeid.APIKey}, {"rotat", typeid.APIKey}, {"project", typeid.Project},
 	{"environment", typeid.Environment}, {"owner", typeid.User}, {"user", typeid.User}, {"organization", typeid.Organization},
+	{"notification", typeid.Notification}, {"announcement", typeid.Rotation},
 }
 
 // kindOf is the kind of id that names hint at, the first more than the second; empty when none does.

@@ -2,10 +2,14 @@ package graph_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Long texts are cut on their way into answers and logs. Wherever the cut falls, what is left of a
@@ -13,8 +17,11 @@ import (
 func TestNoCutLeavesHalfAKey(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		_, key := s.create(s.admin, map[string]any{"name": "bait"})
-		for padding := 5; padding < 310; padding += 11 {
-			long := strings.Repeat("a", padding) + key
+		signer, token := s.outgoing()
+		baits := []string{key, signer, token}
+		for padding := 5; padding < 310; padding += 5 {
+			bait := baits[padding%len(baits)]
+			long := strings.Repeat("a", padding) + bait
 			for _, query := range []string{
 				"query " + long + " { viewer { id } }",
 				"{ " + long + " }",
@@ -49,7 +56,62 @@ func TestNoCutLeavesHalfAKey(t *testing.T) {
 				response.Body.Close()
 			}
 		}
-		s.absent(t, key)
+		for _, bait := range baits {
+			s.absent(t, bait)
+		}
+	})
+}
+
+// outgoing are a secret that signs a webhook, and the token of a rotation that was announced to one; its
+// receiver repeats all that it gets.
+func (s *site) outgoing() (signer, token string) {
+	s.t.Helper()
+	var heard string
+	receiver := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		heard = string(body)
+		answer.Header().Set("X-Heard", heard)
+		answer.WriteHeader(http.StatusBadRequest)
+		_, _ = answer.Write(body)
+	}))
+	s.t.Cleanup(receiver.Close)
+	a := s.ask(s.admin, `mutation($i: CreateApiKeyInput!) { createApiKey(input: $i) { webhookSecret } }`, map[string]any{"i": map[string]any{
+		"projectId": s.project(), "name": "line", "rotation": map[string]any{"intervalDays": 1, "webhookUrl": receiver.URL}}})
+	s.pass(24 * time.Hour)
+	s.work()
+	token = regexp.MustCompile(`kclaim_[\w-]{43}`).FindString(heard)
+	if token == "" {
+		s.t.Fatalf("no claim token in %q", heard)
+	}
+	return a.str(s.t, "createApiKey", "webhookSecret"), token
+}
+
+// Secrets of webhooks and claim tokens are where they belong alone, too.
+func TestWebhookSecretsAndClaimTokensStayWhereTheyBelong(t *testing.T) {
+	each(t, func(t *testing.T, s *site) {
+		signer, token := s.outgoing()
+		for _, wrong := range []string{signer, token} {
+			for _, document := range []string{
+				`{ apiKey(id: "` + wrong + `") { id } }`,
+				`{ apiKeys(after: "` + wrong + `") { nodes { id } } }`,
+				`{ apiKeys(first: "` + wrong + `") { nodes { id } } }`,
+				`{ ` + wrong + ` }`,
+				`mutation { claimRotation(input: {claimToken: "` + wrong + `"}) { userErrors { message fields } } }`,
+				`mutation { replyOperatorMessage(input: {id: "` + wrong + `", reply: "` + wrong + `"}) { userErrors { message } } }`,
+				`mutation { createWebhookAlertSource(input: {name: "n", url: "` + wrong + `"}) { userErrors { message } } }`,
+				`mutation { verifyApiKey(input: {secret: "` + wrong + `"}) { code } }`,
+				`mutation { setApiKeyNotification(input: {apiKeyId: "` + wrong + `", notifyAt: "` + wrong + `", alertSourceId: "x"}) { userErrors { message } } }`,
+			} {
+				s.ask(s.admin, document, nil)
+				s.ask(wrong, document, nil)
+			}
+			s.post(`{"query": "mutation { createProject(input: {name: \"of `+wrong[7:11]+`\"}) { userErrors { message } } }"}`,
+				with("Authorization", "Bearer "+s.admin, "User-Agent", "agent "+wrong, "X-Request-Id", wrong))
+		}
+		s.ask(s.admin, `{ apiKeys { nodes { lastRotation { status lastError } } } operatorMessages { nodes { text } }
+			auditEvents { nodes { action userAgent changes { field before after } } } }`, nil)
+		s.absent(t, signer)
+		s.absent(t, token)
 	})
 }
 
@@ -78,10 +140,13 @@ func (s *site) absent(t *testing.T, key string) {
 	}
 }
 
-// found tells where twelve characters of the private part of a key stand one after the other.
+// found tells where twelve characters of the private part of a key, or another secret, stand one after the other.
 func (s *site) found(t *testing.T, key string) []string {
 	t.Helper()
-	private := key[strings.LastIndexByte(key, '_')+1:]
+	_, private, _ := strings.Cut(key, "_")
+	if strings.HasPrefix(key, "ktg_") {
+		_, private, _ = strings.Cut(private, "_") // what comes before is public
+	}
 	var places []string
 	for place, content := range map[string]string{"the log": s.log.String(), "an answer": s.spoken.String(), "the database": s.dump(t)} {
 		for from := 0; from+12 <= len(private); from++ {

@@ -4,7 +4,7 @@ import "strings"
 
 // The matrix: who gets what of every field. A new field goes into a line of `matrix` whose row says
 // who may see it. If it takes arguments, or is a mutation, `asked` says how it is asked for. A new
-// object type also needs a way to it in `ways`.
+// object type also needs a way to it in `ways`, which stands in matrix_ways_test.go.
 
 // outcome is what a caller gets of a field.
 type outcome string
@@ -50,8 +50,9 @@ type row struct {
 	asParent  bool
 	whenEmpty outcome
 	// inPayload: asked for in every cell of the mutations that answer the payload; present always, or
-	// exactly when the mutation was done.
+	// exactly when the mutation was done. Of several mutations only those in by give it.
 	inPayload, always bool
+	by                []string
 }
 
 func owners(cells string, needs ...string) row {
@@ -75,6 +76,7 @@ const (
 	directoryRead  = "keytag:directory:read"
 	directoryWrite = "keytag:directory:write"
 	policyWrite    = "keytag:policy:write"
+	alertsWrite    = "keytag:alerts:write"
 	auditRead      = "keytag:audit:read"
 )
 
@@ -92,8 +94,11 @@ var (
 	projectAsked = owners("unauthenticated null            ok              ok              ok              forbidden       ok", directoryRead)
 	ownDirectory = owners("unauthenticated ok              ok              ok              ok              forbidden       ok", directoryRead)
 	eventList    = owners("unauthenticated empty           empty           ok              ok              forbidden       ok", auditRead)
+	sourceList   = owners("unauthenticated empty           ok              ok              ok              forbidden       ok", keysRead)
 
 	ofKey       = owners("unreachable     unreachable     unreachable     ok              ok              unreachable     ok", keysRead)
+	unsetOfKey  = owners("unreachable     unreachable     unreachable     null            null            unreachable     null", keysRead)
+	ofSource    = owners("unreachable     unreachable     ok              ok              ok              unreachable     ok", keysRead)
 	ofKeyPeople = owners("unreachable     unreachable     unreachable     ok              ok              null            ok", keysRead, directoryRead)
 	ofKeyTrail  = owners("unreachable     unreachable     unreachable     ok              ok              forbidden       ok", keysRead, auditRead)
 	named       = owners("unreachable     unreachable     ok              ok              ok              ok              ok")
@@ -114,6 +119,9 @@ var (
 	makes        = admins("unauthenticated ok              forbidden       forbidden       ok              forbidden       ok", directoryWrite)
 	amends       = admins("unauthenticated notFound        forbidden       forbidden       ok              forbidden       ok", directoryWrite)
 	amendsAny    = admins("unauthenticated notFound        forbidden       forbidden       ok              forbidden       ok", directoryRead, directoryWrite)
+	answers      = owners("unauthenticated notFound        notFound        ok              ok              notFound        ok", keysRead)
+	makesSource  = admins("unauthenticated ok              forbidden       forbidden       ok              forbidden       ok", alertsWrite)
+	amendsSource = admins("unauthenticated notFound        forbidden       forbidden       ok              forbidden       ok", keysRead, alertsWrite)
 	changePolicy = admins("unauthenticated notFound        forbidden       forbidden       ok              forbidden       ok", policyWrite)
 
 	asParent     = row{asParent: true, whenEmpty: unreachable}
@@ -124,6 +132,8 @@ var (
 	result = row{inPayload: true}
 	always = row{inPayload: true, always: true}
 )
+
+func resultOf(mutations ...string) row { return row{inPayload: true, by: mutations} }
 
 var matrix = []struct {
 	object, fields string
@@ -139,12 +149,14 @@ var matrix = []struct {
 	{"Query", "project", projectAsked},
 	{"Query", "projects", ownDirectory},
 	{"Query", "auditEvents", eventList},
+	{"Query", "alertSources", sourceList},
+	{"Query", "operatorMessages", keyList},
 
 	{"ApiKey", "id name description keyPrefix owner organization project environment scopes allowedIps", ofKey},
 	{"ApiKey", "status state details can viewerCanAdminister", ofKey},
 	{"ApiKey", "createdAt updatedAt lastUsedAt lastUsedIp expiresAt inactivityExpiresAt graceExpiresAt", ofKey},
 	{"ApiKey", "effectiveExpiresAt endsBecause expiresInSeconds suspendedAt revokedAt revocation", ofKey},
-	{"ApiKey", "replaces replacedBy familyId generation", ofKey},
+	{"ApiKey", "replaces replacedBy familyId generation rotation lastRotation notification", ofKey},
 	{"ApiKey", "createdBy", ofKeyPeople},
 	{"ApiKey", "auditEvents", ofKeyTrail},
 	{"PermissionAnswer", "allowed code missingScopes until", asParent},
@@ -156,6 +168,23 @@ var matrix = []struct {
 	{"ApiKeyEdge", "cursor node", asParent},
 	{"PageInfo", "hasNextPage hasPreviousPage", ofPage},
 	{"PageInfo", "startCursor endCursor", cursorOfPage},
+
+	{"RotationSchedule", "intervalDays nextRotationAt gracePeriod delivery webhookUrl", asParent},
+	{"RotationSchedule", "stalledSince", unsetOfKey},
+	{"Rotation", "id oldKey newKey automatic status attempts nextAttemptAt lastError createdAt completedAt", ofKey},
+	{"ApiKeyNotification", "id apiKey notifyAt alertSource job previousJobs createdAt updatedAt", ofKey},
+	{"AlertJob", "id processName status apiKey alertSource scheduledFor startedAt finishedAt attempts lastError", ofKey},
+	{"OperatorMessageAlertSource", "id name enabled createdAt messageTemplate replies", ofSource},
+	{"EmailAlertSource", "id name enabled createdAt recipients subjectTemplate bodyTemplate", ofSource},
+	{"WebhookAlertSource", "id name enabled createdAt url", ofSource},
+	{"AlertSourceConnection", "edges nodes", entries},
+	{"AlertSourceConnection", "pageInfo totalCount", ofPage},
+	{"AlertSourceEdge", "cursor node", asParent},
+	{"OperatorMessage", "id text apiKey job status replies reply repliedAt createdAt", ofKey},
+	{"OperatorMessage", "repliedBy", ofKeyPeople},
+	{"OperatorMessageConnection", "edges nodes", entries},
+	{"OperatorMessageConnection", "pageInfo totalCount", ofPage},
+	{"OperatorMessageEdge", "cursor node", asParent},
 
 	{"User", "id login displayName organization", named},
 	{"User", "email kind role timeZone mayUseApiKeys createdAt", ofDirectory},
@@ -176,7 +205,7 @@ var matrix = []struct {
 	{"Environment", "createdAt", ofDirectory},
 	{"Environment", "apiKeys", keysWithin},
 	{"ScopeDefinition", "name description deprecationReason", asParent},
-	{"ApiKeyPolicy", "maxExpirationPeriod notAccessedExpirationPeriod defaultGracePeriod maxGracePeriod sources", asParent},
+	{"ApiKeyPolicy", "maxExpirationPeriod notAccessedExpirationPeriod defaultGracePeriod maxGracePeriod reminderLeadTimes sources", asParent},
 	{"PolicySource", "field setBy", asParent},
 
 	{"AuditEvent", "id at action actor subjectId ip userAgent requestId reason changes", ofEvent},
@@ -201,13 +230,18 @@ var matrix = []struct {
 
 	{"Mutation", "createApiKey", issues},
 	{"Mutation", "updateApiKey suspendApiKey resumeApiKey revokeApiKey removeApiKey rotateApiKey completeRotation", changesKey},
-	{"Mutation", "rotateViewerKey revokeViewerKey updateViewer", aKey},
+	{"Mutation", "setRotationSchedule testRotationWebhook rotateWebhookSecret", changesKey},
+	{"Mutation", "setApiKeyNotification cancelApiKeyNotification cancelAlertJob deleteAlertJob", changesKey},
+	{"Mutation", "createOperatorMessageAlertSource createEmailAlertSource createWebhookAlertSource", makesSource},
+	{"Mutation", "updateAlertSource setAlertSourceEnabled deleteAlertSource", amendsSource},
+	{"Mutation", "replyOperatorMessage", answers},
+	{"Mutation", "rotateViewerKey revokeViewerKey claimRotation updateViewer", aKey},
 	{"Mutation", "verifyApiKey", verifies},
 	{"Mutation", "createProject createUser", makes},
 	{"Mutation", "updateProject createEnvironment", amends},
 	{"Mutation", "deleteEnvironment updateUser", amendsAny},
 	{"Mutation", "updateApiKeyPolicy", changePolicy},
-	{"CreateApiKeyPayload", "apiKey secret", result},
+	{"CreateApiKeyPayload", "apiKey secret webhookSecret", result},
 	{"CreateApiKeyPayload", "replayed warnings userErrors", always},
 	{"UpdateApiKeyPayload", "apiKey", result},
 	{"UpdateApiKeyPayload", "userErrors", always},
@@ -223,6 +257,29 @@ var matrix = []struct {
 	{"RotateApiKeyPayload", "replayed userErrors", always},
 	{"CompleteRotationPayload", "apiKey", result},
 	{"CompleteRotationPayload", "userErrors", always},
+	{"SetRotationSchedulePayload", "apiKey webhookSecret", result},
+	{"SetRotationSchedulePayload", "userErrors", always},
+	{"TestRotationWebhookPayload", "delivered statusCode", result},
+	{"TestRotationWebhookPayload", "error", resultOf("none: it is delivered")},
+	{"TestRotationWebhookPayload", "userErrors", always},
+	{"RotateWebhookSecretPayload", "webhookSecret", result},
+	{"RotateWebhookSecretPayload", "userErrors", always},
+	{"SetApiKeyNotificationPayload", "apiKey notification", result},
+	{"SetApiKeyNotificationPayload", "warnings userErrors", always},
+	{"CancelApiKeyNotificationPayload", "apiKey", result},
+	{"CancelApiKeyNotificationPayload", "notification", resultOf("none: it is gone")},
+	{"CancelApiKeyNotificationPayload", "warnings userErrors", always},
+	{"CancelAlertJobPayload", "alertJob apiKey", result},
+	{"CancelAlertJobPayload", "userErrors", always},
+	{"DeleteAlertJobPayload", "deletedAlertJobId apiKey", result},
+	{"DeleteAlertJobPayload", "userErrors", always},
+	{"AlertSourcePayload", "alertSource", result},
+	{"AlertSourcePayload", "webhookSecret", resultOf("createWebhookAlertSource")},
+	{"AlertSourcePayload", "userErrors", always},
+	{"DeleteAlertSourcePayload", "deletedAlertSourceId", result},
+	{"DeleteAlertSourcePayload", "userErrors", always},
+	{"ReplyOperatorMessagePayload", "operatorMessage", result},
+	{"ReplyOperatorMessagePayload", "userErrors", always},
 	{"VerifyApiKeyPayload", "apiKey", result},
 	{"VerifyApiKeyPayload", "valid code missingScopes userErrors", always},
 	{"ProjectPayload", "project", result},
@@ -253,14 +310,32 @@ var asked = map[string]string{
 	"Project.apiKeys":     `apiKeys(filter: {ownerIds: ["$owner"]})`,
 	"Environment.apiKeys": `apiKeys(filter: {ownerIds: ["$owner"]})`,
 
-	"Mutation.createApiKey":       `createApiKey(input: {projectId: "$project", environmentId: "$environment", ownerId: "$owner", name: "key $n"})`,
-	"Mutation.updateApiKey":       `updateApiKey(input: {id: "$live", name: "renamed $n"})`,
-	"Mutation.suspendApiKey":      `suspendApiKey(input: {id: "$live"})`,
-	"Mutation.resumeApiKey":       `resumeApiKey(input: {id: "$suspended"})`,
-	"Mutation.revokeApiKey":       `revokeApiKey(input: {id: "$live"})`,
-	"Mutation.removeApiKey":       `removeApiKey(input: {id: "$live"})`,
-	"Mutation.rotateApiKey":       `rotateApiKey(input: {id: "$live"})`,
-	"Mutation.completeRotation":   `completeRotation(input: {id: "$rotated"})`,
+	"Mutation.createApiKey":     `createApiKey(input: {projectId: "$project", environmentId: "$environment", ownerId: "$owner", name: "key $n", rotation: {webhookUrl: "$receiver"}, notification: {notifyAt: "2026-12-01T00:00:00Z", alertSourceId: "$source"}})`,
+	"Mutation.updateApiKey":     `updateApiKey(input: {id: "$live", name: "renamed $n"})`,
+	"Mutation.suspendApiKey":    `suspendApiKey(input: {id: "$live"})`,
+	"Mutation.resumeApiKey":     `resumeApiKey(input: {id: "$suspended"})`,
+	"Mutation.revokeApiKey":     `revokeApiKey(input: {id: "$live"})`,
+	"Mutation.removeApiKey":     `removeApiKey(input: {id: "$live"})`,
+	"Mutation.rotateApiKey":     `rotateApiKey(input: {id: "$live"})`,
+	"Mutation.completeRotation": `completeRotation(input: {id: "$rotated"})`,
+
+	"Mutation.setRotationSchedule": `setRotationSchedule(input: {id: "$live", schedule: {intervalDays: 30, webhookUrl: "$receiver"}})`,
+	"Mutation.testRotationWebhook": `testRotationWebhook(input: {id: "$hooked"})`,
+	"Mutation.rotateWebhookSecret": `rotateWebhookSecret(input: {id: "$hooked"})`,
+	"Mutation.claimRotation":       `claimRotation(input: {claimToken: "$claim"})`,
+
+	"Mutation.setApiKeyNotification":            `setApiKeyNotification(input: {apiKeyId: "$live", notifyAt: "2026-12-01T00:00:00Z", alertSourceId: "$source"})`,
+	"Mutation.cancelApiKeyNotification":         `cancelApiKeyNotification(input: {apiKeyId: "$notified"})`,
+	"Mutation.cancelAlertJob":                   `cancelAlertJob(input: {id: "$job"})`,
+	"Mutation.deleteAlertJob":                   `deleteAlertJob(input: {id: "$job"})`,
+	"Mutation.createOperatorMessageAlertSource": `createOperatorMessageAlertSource(input: {name: "message $n"})`,
+	"Mutation.createEmailAlertSource":           `createEmailAlertSource(input: {name: "mail $n"})`,
+	"Mutation.createWebhookAlertSource":         `createWebhookAlertSource(input: {name: "webhook $n", url: "$receiver"})`,
+	"Mutation.updateAlertSource":                `updateAlertSource(input: {id: "$unused", name: "renamed $n"})`,
+	"Mutation.setAlertSourceEnabled":            `setAlertSourceEnabled(input: {id: "$unused", enabled: false})`,
+	"Mutation.deleteAlertSource":                `deleteAlertSource(input: {id: "$unused"})`,
+	"Mutation.replyOperatorMessage":             `replyOperatorMessage(input: {id: "$waiting", reply: "Acknowledge"})`,
+
 	"Mutation.rotateViewerKey":    `rotateViewerKey(input: {})`,
 	"Mutation.revokeViewerKey":    `revokeViewerKey(input: {})`,
 	"Mutation.verifyApiKey":       `verifyApiKey(input: {secret: "$secret"})`,
@@ -272,46 +347,4 @@ var asked = map[string]string{
 	"Mutation.createUser":         `createUser(input: {login: "user $n"})`,
 	"Mutation.updateUser":         `updateUser(input: {id: "$owner", displayName: "user $n"})`,
 	"Mutation.updateApiKeyPolicy": `updateApiKeyPolicy(input: {projectId: "$project", maxExpirationPeriod: "P100DT$nS"})`,
-}
-
-// way leads to an object: a document in which %s stands for the field. Where the rows of its fields
-// are `asParent`, under names the field by whose row one gets there.
-type way struct{ under, document string }
-
-var ways = map[string]way{
-	"Query":        {"", `{ %s }`},
-	"ApiKey":       {"", `{ apiKey(id: "$key") { %s } }`},
-	"User":         {"", `{ node(id: "$owner") { ... on User { %s } } }`},
-	"Organization": {"", `{ node(id: "$organization") { ... on Organization { %s } } }`},
-	"Project":      {"", `{ node(id: "$project") { ... on Project { %s } } }`},
-	"Environment":  {"", `{ node(id: "$environment") { ... on Environment { %s } } }`},
-	"AuditEvent":   {"", `{ node(id: "$event") { ... on AuditEvent { %s } } }`},
-
-	"ServerInfo":           {"Query.serverInfo", `{ serverInfo { %s } }`},
-	"PermissionAnswer":     {"ApiKey.can", `{ apiKey(id: "$first") { can(scopes: ["deploy:write"]) { %s } } }`},
-	"ApiKeyState":          {"ApiKey.state", `{ apiKey(id: "$key") { state(at: "2030-01-01T00:00:00Z") { %s } } }`},
-	"ApiKeyDetails":        {"ApiKey.details", `{ apiKey(id: "$key") { details { %s } } }`},
-	"Revocation":           {"ApiKey.revocation", `{ apiKey(id: "$key") { revocation { %s } } }`},
-	"ApiKeyConnection":     {"Query.apiKeys", `{ apiKeys(filter: {ownerIds: ["$owner"]}) { %s } }`},
-	"ApiKeyEdge":           {"ApiKeyConnection.edges", `{ apiKeys(filter: {ownerIds: ["$owner"]}) { edges { %s } } }`},
-	"PageInfo":             {"Query.apiKeys", `{ apiKeys(filter: {ownerIds: ["$owner"]}) { pageInfo { %s } } }`},
-	"UserConnection":       {"Query.users", `{ users(query: "olive") { %s } }`},
-	"UserEdge":             {"UserConnection.edges", `{ users(query: "olive") { edges { %s } } }`},
-	"ProjectConnection":    {"Query.projects", `{ projects { %s } }`},
-	"ProjectEdge":          {"ProjectConnection.edges", `{ projects { edges { %s } } }`},
-	"ScopeDefinition":      {"Project.scopeCatalogue", `{ node(id: "$project") { ... on Project { scopeCatalogue { %s } } } }`},
-	"ApiKeyPolicy":         {"Project.policy", `{ node(id: "$project") { ... on Project { policy { %s } } } }`},
-	"PolicySource":         {"ApiKeyPolicy.sources", `{ node(id: "$project") { ... on Project { policy { sources { %s } } } } }`},
-	"Actor":                {"AuditEvent.actor", `{ node(id: "$event") { ... on AuditEvent { actor { %s } } } }`},
-	"AuditChange":          {"AuditEvent.changes", `{ node(id: "$renaming") { ... on AuditEvent { changes { %s } } } }`},
-	"AuditEventConnection": {"Query.auditEvents", `{ auditEvents(filter: {subjectId: "$key"}) { %s } }`},
-	"AuditEventEdge":       {"AuditEventConnection.edges", `{ auditEvents(filter: {subjectId: "$key"}) { edges { %s } } }`},
-
-	"InputError":            {"", `mutation { createApiKey(input: {projectId: "$project"}) { userErrors { ... on InputError { %s } } } }`},
-	"ExpiryOutOfRangeError": {"Mutation.rotateApiKey", `mutation { rotateApiKey(input: {id: "$successor", expiresIn: "P9Y"}) { userErrors { ... on ExpiryOutOfRangeError { %s } } } }`},
-	"DescriptionTakenError": {"Mutation.createApiKey", `mutation { createApiKey(input: {projectId: "$project", ownerId: "$owner", description: "the subject"}) { userErrors { ... on DescriptionTakenError { %s } } } }`},
-	"ScopeError":            {"", `mutation { createApiKey(input: {projectId: "$project", name: "x", scopes: ["unheard:of"]}) { userErrors { ... on ScopeError { %s } } } }`},
-	"GraceOutOfRangeError":  {"Mutation.rotateApiKey", `mutation { rotateApiKey(input: {id: "$successor", gracePeriod: "P1Y"}) { userErrors { ... on GraceOutOfRangeError { %s } } } }`},
-	"AlreadyRotatedError":   {"Mutation.rotateApiKey", `mutation { rotateApiKey(input: {id: "$first"}) { userErrors { ... on AlreadyRotatedError { %s } } } }`},
-	"KeyNotLiveError":       {"Mutation.suspendApiKey", `mutation { suspendApiKey(input: {id: "$key"}) { userErrors { ... on KeyNotLiveError { %s } } } }`},
 }

@@ -2,16 +2,20 @@ package graph_test
 
 import (
 	"fmt"
-	"maps"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/keys"
+	"github.com/keytag/keytag/internal/seal"
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/telemetry"
 )
@@ -28,11 +32,21 @@ type world struct {
 	texts             map[string]string // of callers' keys
 	scopes            []string          // every scope that the schema asks for
 	n                 int
+	caller            string       // the text of the key that asks in the cell being tested
+	received          atomic.Int64 // webhooks
 }
 
 func newWorld(s *site) *world {
 	s.t.Helper()
 	w := &world{site: s, things: map[string]string{}, texts: map[string]string{}}
+	receiver := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+		w.received.Add(1)
+		if r.URL.Path == "/failing" {
+			answer.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	s.t.Cleanup(receiver.Close)
+	w.things["receiver"] = receiver.URL
 	for _, f := range objectFields {
 		if d := f.Directives.ForName("hasScope"); d != nil && !slices.Contains(w.scopes, d.Arguments.ForName("scope").Value.Raw) {
 			w.scopes = append(w.scopes, d.Arguments.ForName("scope").Value.Raw)
@@ -58,6 +72,7 @@ func newWorld(s *site) *world {
 	w.things["admin"] = w.do(`{ viewer { id } }`).str(s.t, "viewer", "id")
 	w.do(`mutation { updateApiKeyPolicy(input: {projectId: "$project", maxGracePeriod: "P3D"}) { userErrors { message } } }`)
 
+	w.tell()
 	w.things["first"], _ = w.key("owner", map[string]any{"description": "the subject", "scopes": []string{keysRead}, "allowedIps": []string{"127.0.0.0/8", "::1/128"}})
 	rotated := w.do(`mutation { rotateApiKey(input: {id: "$first"}) { newKey { id } secret } }`)
 	w.things["key"] = rotated.str(s.t, "rotateApiKey", "newKey", "id")
@@ -73,6 +88,56 @@ func newWorld(s *site) *world {
 		renaming: auditEvents(filter: {subjectId: "$key", actions: ["api_key.updated"]}) { nodes { id } } }`)
 	w.things["event"], w.things["renaming"] = a.str(s.t, "event", "nodes", 0, "id"), a.str(s.t, "renaming", "nodes", 0, "id")
 	return w
+}
+
+// tell lets time do its part with the key "$told": it was told of through an operator message that was
+// replied to, is being told of through a webhook that fails, and its rotation has been announced.
+func (w *world) tell() {
+	w.t.Helper()
+	w.things["told"], _ = w.key("owner", map[string]any{})
+	a := w.do(`mutation {
+		source: createOperatorMessageAlertSource(input: {name: "messages"}) { alertSource { id } }
+		mailer: createEmailAlertSource(input: {name: "mails", recipients: ["ops@example.org"]}) { alertSource { id } }
+		poster: createWebhookAlertSource(input: {name: "webhooks", url: "$receiver/failing"}) { alertSource { id } }
+		setRotationSchedule(input: {id: "$told", schedule: {intervalDays: 1, webhookUrl: "$receiver/failing"}}) { userErrors { message } }
+	}`)
+	for _, name := range []string{"source", "mailer", "poster"} {
+		w.things[name] = a.str(w.t, name, "alertSource", "id")
+	}
+	notify := func(source string) {
+		w.do(fmt.Sprintf(`mutation { setApiKeyNotification(input: {apiKeyId: "$told", notifyAt: %q, alertSourceId: "$%s"}) { userErrors { message } } }`,
+			w.clock().Add(12*time.Hour).Format(time.RFC3339), source))
+		w.pass(12 * time.Hour)
+		w.work()
+	}
+	notify("source")
+	w.things["message"] = w.do(`{ operatorMessages { nodes { id } } }`).str(w.t, "operatorMessages", "nodes", 0, "id")
+	w.do(`mutation { replyOperatorMessage(input: {id: "$message", reply: "Acknowledge"}) { userErrors { message } } }`)
+	notify("poster")
+	a = w.do(`{ apiKey(id: "$told") { lastRotation { id } notification { id job { id } } } }`)
+	w.things["rotation"] = a.str(w.t, "apiKey", "lastRotation", "id")
+	w.things["notification"] = a.str(w.t, "apiKey", "notification", "id")
+	w.things["failing"] = a.str(w.t, "apiKey", "notification", "job", "id")
+}
+
+// announce lets a rotation of the caller's key be announced, and answers the token to claim it with.
+func (w *world) announce() string {
+	w.t.Helper()
+	if w.caller == "" {
+		return "kclaim_none"
+	}
+	id := w.ask(w.caller, `{ viewerKey { id } }`, nil).str(w.t, "viewerKey", "id")
+	set := fmt.Sprintf(`mutation { setRotationSchedule(input: {id: %q, schedule: {intervalDays: 1}}) { apiKey { id } } }`, id)
+	for _, administrator := range []string{w.admin, w.elsewhere} {
+		w.ask(administrator, set, nil) // one of them does
+	}
+	w.pass(24 * time.Hour)
+	w.work()
+	sealer, err := seal.Parse(encryptionKey)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return sealer.ClaimToken(w.ask(w.caller, `{ viewerKey { lastRotation { id } } }`, nil).str(w.t, "viewerKey", "lastRotation", "id"))
 }
 
 // do asks as the administrator for something that must succeed.
@@ -160,6 +225,25 @@ func (w *world) make(name string) string {
 	case "spare":
 		made := w.do(`mutation { createEnvironment(input: {projectId: "$project", name: "spare $n"}) { environment { id } } }`)
 		return made.str(w.t, "createEnvironment", "environment", "id")
+	case "hooked":
+		id, _ := w.key("owner", map[string]any{"rotation": map[string]any{"intervalDays": 30, "webhookUrl": w.things["receiver"]}})
+		return id
+	case "notified":
+		id, _ := w.key("owner", map[string]any{"notification": map[string]any{"notifyAt": "2026-12-01T00:00:00Z", "alertSourceId": w.things["source"]}})
+		return id
+	case "job":
+		return w.do(`{ apiKey(id: "$notified") { notification { job { id } } } }`).str(w.t, "apiKey", "notification", "job", "id")
+	case "claim":
+		return w.announce()
+	case "unused":
+		made := w.do(`mutation { createOperatorMessageAlertSource(input: {name: "unused $n"}) { alertSource { id } } }`)
+		return made.str(w.t, "createOperatorMessageAlertSource", "alertSource", "id")
+	case "waiting":
+		w.do(fmt.Sprintf(`mutation { setApiKeyNotification(input: {apiKeyId: "$live", notifyAt: %q, alertSourceId: "$source"}) { userErrors { message } } }`,
+			w.clock().Add(time.Second).Format(time.RFC3339)))
+		w.pass(time.Second)
+		w.work()
+		return w.do(`{ operatorMessages(status: WAITING_FOR_REPLY) { nodes { id } } }`).str(w.t, "operatorMessages", "nodes", 0, "id")
 	}
 	w.t.Fatalf("a document asks for $%s, which world.make cannot make", name)
 	return ""
@@ -200,8 +284,10 @@ func (w *world) tellsNothing(t *testing.T, field string, c caller, a answer) {
 // dump is what the administrator sees of the organization: its things, and how many of each there are.
 func (w *world) dump() string {
 	w.t.Helper()
-	text := `{ apiKeys(first: 6) { totalCount nodes {` + plain("ApiKey", 0) + ` } } users { totalCount } projects { totalCount } organization {` + plain("Organization", 1) + ` } project(id: "$project") {` + plain("Project", 1) + ` }`
-	for _, name := range slices.Sorted(maps.Keys(w.things)) {
+	text := `{ apiKeys(first: 6) { totalCount nodes {` + plain("ApiKey", 0) + ` } } users { totalCount } projects { totalCount } organization {` + plain("Organization", 1) + ` } project(id: "$project") {` + plain("Project", 1) + ` }
+		alertSources { totalCount nodes { id name enabled } } operatorMessages { totalCount nodes { id reply } }
+		auditEvents(filter: {actions: ["api_key.webhook_secret_rotated"]}) { totalCount }`
+	for _, name := range slices.Concat(w.fresh, []string{"owner", "member", "admin"}) {
 		switch id := w.things[name]; {
 		case strings.HasPrefix(id, "key_"):
 			text += fmt.Sprintf(" %s: apiKey(id: %q) {%s }", name, id, plain("ApiKey", 1))
@@ -211,7 +297,7 @@ func (w *world) dump() string {
 	}
 	a := w.do(text + " }")
 	before, _, _ := strings.Cut(a.text, `"requestId"`)
-	return before
+	return fmt.Sprint(before, w.received.Load())
 }
 
 // plain selects all fields of a type that need no argument, to a depth, but for pages.

@@ -22,23 +22,45 @@ func TestAKeyWithoutScopesMeetsNobodyElse(t *testing.T) {
 		rotated := s.ask(s.admin, fmt.Sprintf(`mutation { rotateApiKey(input: {id: %q}) { newKey { id familyId } } }`, id), nil)
 		successor := rotated.str(t, "rotateApiKey", "newKey", "id")
 		s.ask(s.admin, fmt.Sprintf(`mutation { revokeApiKey(input: {id: %q, note: "by the administrator"}) { apiKey { id } } }`, successor), nil)
+		source := s.sources("of others")["webhook"]
+		told := s.ask(s.admin, fmt.Sprintf(`mutation { setApiKeyNotification(input: {apiKeyId: %q, notifyAt: "2026-09-01T00:00:00Z", alertSourceId: %q}) {
+			notification { id job { id } } apiKey { lastRotation { id } } } }`, id, source), nil)
 
-		allowed := []string{id, successor, mia, shop, live, a.str(t, "createUser", "user", "organization", "id"), rotated.str(t, "rotateApiKey", "newKey", "familyId")}
-		ways := "{ viewer { " + everything("User", 4) + "} viewerKey { " + everything("ApiKey", 4) + "} organization { " + everything("Organization", 3) + "}" +
-			" nodes(ids: [\"" + strings.Join(allowed, `" "`) + "\"]) { id " + onNodes() + "} }"
-		seen := s.ask(text, ways, nil)
-		if len(seen.Errors) > 0 {
-			t.Fatalf("%.2000s", seen.text)
+		allowed := []string{id, successor, mia, shop, live, a.str(t, "createUser", "user", "organization", "id"), rotated.str(t, "rotateApiKey", "newKey", "familyId"), source,
+			told.str(t, "setApiKeyNotification", "notification", "id"), told.str(t, "setApiKeyNotification", "notification", "job", "id"),
+			told.str(t, "setApiKeyNotification", "apiKey", "lastRotation", "id")}
+		met := map[string]bool{}
+		look := func(way string) answer {
+			seen := s.ask(text, "{ "+way+" }", nil)
+			if len(seen.Errors) > 0 {
+				t.Fatalf("%.2000s", seen.text)
+			}
+			for _, id := range variable.FindAllString(seen.text, -1) {
+				if met[id] = true; !strings.HasPrefix(id, "ktg_") && !slices.Contains(allowed, id) {
+					t.Errorf("%s is nothing of its own", id)
+				}
+			}
+			for _, word := range []string{"admin", "Admin", "another of hers", "test"} {
+				if strings.Contains(strings.ReplaceAll(seen.text, `by the administrator`, ""), `"`+word) {
+					t.Errorf("%q is told: %.3000s", word, seen.text)
+				}
+			}
+			return seen
 		}
-		for _, met := range variable.FindAllString(seen.text, -1) {
-			if !strings.HasPrefix(met, "ktg_") && !slices.Contains(allowed, met) {
-				t.Errorf("%s is nothing of its own", met)
+		look("viewer { " + everything("User", 4) + "}")
+		look("organization { " + everything("Organization", 3) + "}")
+		for _, d := range schema.PossibleTypes["Node"] { // one by one: fields of one name may differ in type
+			look("nodes(ids: [\"" + strings.Join(allowed, `" "`) + "\"]) { id ... on " + d.Name + " { " + everything(d.Name, 1) + "} }")
+		}
+		seen := look("viewerKey { " + everything("ApiKey", 3) + "}")
+		for _, id := range allowed {
+			if !met[id] {
+				t.Errorf("%s is its own, and not met", id)
 			}
 		}
-		for _, word := range []string{"admin", "Admin", "another of hers", "test"} {
-			if strings.Contains(strings.ReplaceAll(seen.text, `by the administrator`, ""), `"`+word) {
-				t.Errorf("%q is told: %.3000s", word, seen.text)
-			}
+		// Of the source that tells of it, it sees the name.
+		if a := s.ask(text, `{ viewerKey { notification { alertSource { id ... on WebhookAlertSource { url } } } } }`, nil); len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "auth.forbidden" {
+			t.Errorf("%s", a.text)
 		}
 		if seen.str(t, "viewerKey", "replacedBy", "revocation", "note") != "by the administrator" || seen.at(t, "viewerKey", "replacedBy", "revocation", "by", "user") != nil ||
 			seen.at(t, "viewerKey", "createdBy") != nil {
@@ -55,7 +77,7 @@ func everything(object string, depth int) string {
 		switch {
 		case strings.HasPrefix(f.Name, "__") || f.Directives.ForName("hasScope") != nil || slices.ContainsFunc(f.Arguments, func(a *ast.ArgumentDefinition) bool { return a.Type.NonNull }):
 		case d.Kind == ast.Interface:
-			fields.WriteString(f.Name + " { __typename } ")
+			fields.WriteString(f.Name + " { __typename id } ")
 		case !d.IsCompositeType():
 			fields.WriteString(f.Name + " ")
 		case depth > 0:
@@ -66,13 +88,4 @@ func everything(object string, depth int) string {
 		return "__typename "
 	}
 	return fields.String()
-}
-
-// onNodes selects everything of each type that has an id.
-func onNodes() string {
-	var text strings.Builder
-	for _, d := range schema.PossibleTypes["Node"] {
-		text.WriteString("... on " + d.Name + " { n" + d.Name + ": __typename " + everything(d.Name, 1) + "} ")
-	}
-	return text.String()
 }

@@ -35,7 +35,7 @@ const lookBatch = 200
 func (a *Alerts) Remind(ctx context.Context) (int, error) {
 	ctx = principal.System(ctx)
 	now := a.now()
-	due := a.store.Client.APIKey.Query().Where(apikey.LookAtLTE(now)).Order(db.Asc(apikey.FieldLookAt)).Limit(lookBatch)
+	due := a.store.Client.APIKey.Query().Where(apikey.LookAtLTE(now)).Order(db.Asc(apikey.FieldLookAt, apikey.FieldID)).Limit(lookBatch)
 	// Mostly there is nothing, and no transaction is needed to see that.
 	if found, err := due.Clone().Exist(ctx); err != nil || !found {
 		return 0, err
@@ -63,7 +63,7 @@ func (a *Alerts) Remind(ctx context.Context) (int, error) {
 func (a *Alerts) look(ctx context.Context, now time.Time, of ...predicate.APIKey) (n int, err error) {
 	err = a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		q := tx.APIKey.Query().Where(of...).Where(apikey.LookAtLTE(now)).
-			Order(db.Asc(apikey.FieldLookAt)).Limit(lookBatch).
+			Order(db.Asc(apikey.FieldLookAt, apikey.FieldID)).Limit(lookBatch).
 			WithOwner().WithProject().WithOrganization()
 		if tx.Dialect() == dialect.Postgres { // SQLite has one writer
 			q.ForUpdate(sql.WithLockAction(sql.SkipLocked))

@@ -52,7 +52,11 @@ func (d *Directory) AskedUser(ctx context.Context, id string) (*db.User, error) 
 	if id != p.UserID && !(p.IsAdmin() && p.Holds(principal.DirectoryRead)) {
 		return nil, fault.Forbidden("only administrators look other users up")
 	}
-	found, err := d.User(ctx, id)
+	var found *db.User
+	var err error
+	if typeid.Check(typeid.User, id) {
+		found, err = d.User(ctx, id)
+	}
 	if err == nil && found == nil {
 		return nil, &fault.Error{Code: "api_keys.user_not_found", Message: "user not found", Fields: []string{"id"}}
 	}

@@ -34,7 +34,7 @@ func (a *Authority) RotateDue(ctx context.Context) (int, error) {
 	now := a.now()
 	ids, err := a.store.Client.APIKey.Query().
 		Where(apikey.NextRotationAtLTE(now), apikey.Or(apikey.SuspendedAtIsNil(), apikey.EffectiveExpiresAtLTE(now))).
-		Order(db.Asc(apikey.FieldNextRotationAt)).
+		Order(db.Asc(apikey.FieldNextRotationAt, apikey.FieldID)).
 		Limit(dueBatch).
 		IDs(ctx)
 	if err != nil {
@@ -247,7 +247,7 @@ func (a *Authority) ExpireClaims(ctx context.Context) (int, error) {
 	now := a.now()
 	late, err := a.store.Client.Rotation.Query().
 		Where(rotation.ClaimUntilLTE(now)).
-		Order(db.Asc(rotation.FieldClaimUntil)).
+		Order(db.Asc(rotation.FieldClaimUntil, rotation.FieldID)).
 		Limit(dueBatch).
 		All(ctx)
 	var errs []error

@@ -108,11 +108,11 @@ func (a *Authority) create(ctx context.Context, now time.Time, request *request,
 		return recordNew(ctx, tx, now, made)
 	})
 	if store.Violates(err, "key_families", "owner_id", "description") {
-		field := "description"
+		fields := []string{"description"}
 		if in.Description == nil {
-			field = "name" // which it was copied from
+			fields = append(fields, "name") // which it was copied from
 		}
-		return Issued{}, a.descriptionTaken(ctx, now, made.OwnerID, made.Description, field)
+		return Issued{}, a.descriptionTaken(ctx, now, made.OwnerID, made.Description, fields...)
 	}
 	if err != nil {
 		return Issued{}, err
@@ -338,7 +338,7 @@ func recordNew(ctx context.Context, tx *store.Tx, now time.Time, made *db.APIKey
 }
 
 // descriptionTaken finds the owner's key that has the description: the latest of its family.
-func (a *Authority) descriptionTaken(ctx context.Context, now time.Time, ownerID, description, field string) error {
+func (a *Authority) descriptionTaken(ctx context.Context, now time.Time, ownerID, description string, fields ...string) error {
 	row, err := a.store.Client.APIKey.Query().
 		Where(apikey.OwnerID(ownerID), apikey.HasFamilyWith(keyfamily.Description(normalised(description)), keyfamily.FreedAtIsNil())).
 		Order(db.Desc(apikey.FieldGeneration)).
@@ -349,7 +349,7 @@ func (a *Authority) descriptionTaken(ctx context.Context, now time.Time, ownerID
 	taken := &DescriptionTakenError{Detail: fault.Detail{
 		Code:    "api_keys.description_taken",
 		Message: "the owner has another key of this description",
-		Fields:  []string{field},
+		Fields:  fields,
 	}}
 	if row != nil {
 		taken.ExistingKey = view(ctx, row, now)
