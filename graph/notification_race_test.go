@@ -15,11 +15,11 @@ import (
 	"github.com/keytag/keytag/internal/principal"
 )
 
-// races is how often edit and start race each other on each database: KEYTAG_TEST_RACES, else 200.
+// races is how often edit and start race each other on each database: KEYTAG_TEST_RACES, else 1000.
 func races(t *testing.T) int {
 	text, set := os.LookupEnv("KEYTAG_TEST_RACES")
 	if !set {
-		return 200
+		return 1000
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {

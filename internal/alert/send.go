@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"entgo.io/ent/dialect"
+
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/user"
@@ -55,6 +57,12 @@ func (a *Alerts) Send(ctx context.Context, taken *db.Job) error {
 	}
 	text := fill(row.MessageTemplate, defaultMessage, values) + afterEnd(key, now)
 	return a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		// In the order in which a change of the notification takes them: the key, then the job.
+		if tx.Dialect() == dialect.Postgres { // SQLite has one writer
+			if _, err := tx.APIKey.Query().Where(apikey.ID(key.ID)).ForShare().OnlyID(ctx); err != nil {
+				return err
+			}
+		}
 		// The message and the end of the job are one transaction: it is there exactly once.
 		ours, err := queue.Done(ctx, tx, now, taken)
 		if err != nil || !ours {
@@ -211,15 +219,15 @@ func (a *Alerts) conclude(ctx context.Context, taken *db.Job, source *db.AlertSo
 				return err
 			}
 		}
-		if o.again {
-			if again, err := queue.Retry(ctx, tx, now, taken, o.why); again || err != nil {
+		why := o.why
+		if o.gone { // before the job, as a change of the notification takes them
+			why += "; the alert source is switched off"
+			if err := switchOff(ctx, tx, now, source); err != nil {
 				return err
 			}
 		}
-		why := o.why
-		if o.gone {
-			why += "; the alert source is switched off"
-			if err := switchOff(ctx, tx, now, source); err != nil {
+		if o.again {
+			if again, err := queue.Retry(ctx, tx, now, taken, o.why); again || err != nil {
 				return err
 			}
 		}

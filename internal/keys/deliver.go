@@ -71,10 +71,15 @@ func (a *Authority) DeliverWebhook(ctx context.Context, taken *db.Job) error {
 	}
 	now := a.now()
 	return a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if err == nil {
-			return a.delivered(ctx, tx, now, taken, d)
+		// In the order in which a change of the key takes them: the key, then the job.
+		key, held := holdAny(ctx, tx, d.rotation.OldKeyID)
+		switch {
+		case held != nil:
+			return held
+		case err == nil:
+			return a.delivered(ctx, tx, now, taken, d, key)
 		}
-		return a.undelivered(ctx, tx, now, taken, d, err)
+		return a.undelivered(ctx, tx, now, taken, d, key, err)
 	})
 }
 
@@ -136,11 +141,11 @@ func (a *Authority) send(ctx context.Context, s *db.RotationSchedule, id, kind s
 }
 
 // delivered notes success: a successor that waited for it works from now on.
-func (a *Authority) delivered(ctx context.Context, tx *store.Tx, now time.Time, taken *db.Job, d *delivery) error {
+func (a *Authority) delivered(ctx context.Context, tx *store.Tx, now time.Time, taken *db.Job, d *delivery, key *db.APIKey) error {
 	if d.rotation.Status == lifecycle.Delivering {
 		switch err := a.activate(ctx, tx, now, d.rotation.ID); {
 		case err == errSuspended:
-			return a.undelivered(ctx, tx, now, taken, d, err)
+			return a.undelivered(ctx, tx, now, taken, d, key, err)
 		case err != nil:
 			return err
 		}
@@ -151,7 +156,7 @@ func (a *Authority) delivered(ctx context.Context, tx *store.Tx, now time.Time, 
 
 // undelivered notes a failed attempt. After the last one, or when the receiver wants no more, the
 // rotation is given up if it depended on it.
-func (a *Authority) undelivered(ctx context.Context, tx *store.Tx, now time.Time, taken *db.Job, d *delivery, cause error) error {
+func (a *Authority) undelivered(ctx context.Context, tx *store.Tx, now time.Time, taken *db.Job, d *delivery, key *db.APIKey, cause error) error {
 	why := "the webhook could not be sent"
 	var failure *webhook.Failure
 	gone := false
@@ -174,10 +179,6 @@ func (a *Authority) undelivered(ctx context.Context, tx *store.Tx, now time.Time
 		if err := switchOff(ctx, tx, now, d.schedule); err != nil {
 			return err
 		}
-	}
-	key, err := holdAny(ctx, tx, d.rotation.OldKeyID)
-	if err != nil {
-		return err
 	}
 	open, err := tx.Rotation.Get(ctx, d.rotation.ID)
 	if err != nil {

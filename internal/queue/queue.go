@@ -123,11 +123,14 @@ func Take(ctx context.Context, s *store.Store, now time.Time, limit, perLane int
 		if len(ids) == 0 {
 			return nil
 		}
-		err = tx.Job.Update().Where(entjob.IDIn(ids...)).SetStatus(job.Running).AddAttempts(1).SetRunAt(until).Exec(ctx)
-		if err != nil {
-			return err
-		}
-		return tx.Job.Update().Where(entjob.IDIn(ids...), entjob.StartedAtIsNil()).SetStartedAt(now).Exec(ctx)
+		// One statement: on PostgreSQL a second update of a row checks its foreign keys, and so waits for
+		// whoever changes the key, who in turn may wait for the job.
+		return tx.Job.Update().Where(entjob.IDIn(ids...)).SetStatus(job.Running).AddAttempts(1).SetRunAt(until).
+			Modify(func(u *sql.UpdateBuilder) {
+				u.Set(entjob.FieldStartedAt, sql.ExprFunc(func(b *sql.Builder) {
+					b.WriteString("coalesce(").Ident(entjob.FieldStartedAt).WriteString(", ").Arg(now).WriteString(")")
+				}))
+			}).Exec(ctx)
 	})
 	return taken, err
 }
