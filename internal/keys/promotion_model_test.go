@@ -322,7 +322,7 @@ func (m *model) update(by, k *record, scopes, ips *[]string) bool {
 	}
 	var more []string
 	if scopes != nil {
-		more = filter(*scopes, func(s string) bool { return !anyCovers(k.scopes, s) })
+		more = filter(*scopes, func(s string) bool { return !anyCovers(k.scopes, s) || !wellFormed.MatchString(s) })
 	}
 	if !m.mayGive(by, more) || ips != nil && wider(k.ips, *ips) && !by.owner.admin && m.on(adminsWidenIPs) {
 		return false
