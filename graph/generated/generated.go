@@ -3520,7 +3520,7 @@ type Query {
 
   "One user. An unknown one raises ` + "`" + `api_keys.user_not_found` + "`" + `; a caller who is neither that user nor an administrator gets ` + "`" + `auth.forbidden` + "`" + ` whether or not the user exists."
   user(
-    "Id of a user; of another type: ` + "`" + `input.invalid` + "`" + `."
+    "Id of a user."
     id: ID!
   ): User @authenticated
   "The users of the organization, oldest first."
