@@ -342,7 +342,7 @@ func (m *model) mayResume(by, k *record) bool {
 
 // mayBecome answers whether a user may be changed like this.
 func (m *model) mayBecome(by *record, u *account, to account) bool {
-	acts := func(u account) bool { return u.admin && !u.disabled }
+	acts := func(u account) bool { return u.admin && !u.disabled && !u.notPrivileged }
 	others := slices.ContainsFunc(m.users, func(o *account) bool { return o != u && acts(*o) })
 	return m.seesUser(by, u) && (!acts(*u) || acts(to) || others || !m.on(administratorStays))
 }
