@@ -15488,7 +15488,7 @@ type RotationMutation struct {
 	claim_until     *time.Time
 	last_error      *string
 	created_at      *time.Time
-	completed_at    *time.Time
+	claimed_at      *time.Time
 	clearedFields   map[string]struct{}
 	old_key         *string
 	clearedold_key  bool
@@ -16102,53 +16102,53 @@ func (m *RotationMutation) ResetCreatedAt() {
 	m.created_at = nil
 }
 
-// SetCompletedAt sets the "completed_at" field.
-func (m *RotationMutation) SetCompletedAt(t time.Time) {
-	m.completed_at = &t
+// SetClaimedAt sets the "claimed_at" field.
+func (m *RotationMutation) SetClaimedAt(t time.Time) {
+	m.claimed_at = &t
 }
 
-// CompletedAt returns the value of the "completed_at" field in the mutation.
-func (m *RotationMutation) CompletedAt() (r time.Time, exists bool) {
-	v := m.completed_at
+// ClaimedAt returns the value of the "claimed_at" field in the mutation.
+func (m *RotationMutation) ClaimedAt() (r time.Time, exists bool) {
+	v := m.claimed_at
 	if v == nil {
 		return
 	}
 	return *v, true
 }
 
-// OldCompletedAt returns the old "completed_at" field's value of the Rotation entity.
+// OldClaimedAt returns the old "claimed_at" field's value of the Rotation entity.
 // If the Rotation object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *RotationMutation) OldCompletedAt(ctx context.Context) (v *time.Time, err error) {
+func (m *RotationMutation) OldClaimedAt(ctx context.Context) (v *time.Time, err error) {
 	if !m.op.Is(OpUpdateOne) {
-		return v, errors.New("OldCompletedAt is only allowed on UpdateOne operations")
+		return v, errors.New("OldClaimedAt is only allowed on UpdateOne operations")
 	}
 	if m.id == nil || m.oldValue == nil {
-		return v, errors.New("OldCompletedAt requires an ID field in the mutation")
+		return v, errors.New("OldClaimedAt requires an ID field in the mutation")
 	}
 	oldValue, err := m.oldValue(ctx)
 	if err != nil {
-		return v, fmt.Errorf("querying old value for OldCompletedAt: %w", err)
+		return v, fmt.Errorf("querying old value for OldClaimedAt: %w", err)
 	}
-	return oldValue.CompletedAt, nil
+	return oldValue.ClaimedAt, nil
 }
 
-// ClearCompletedAt clears the value of the "completed_at" field.
-func (m *RotationMutation) ClearCompletedAt() {
-	m.completed_at = nil
-	m.clearedFields[rotation.FieldCompletedAt] = struct{}{}
+// ClearClaimedAt clears the value of the "claimed_at" field.
+func (m *RotationMutation) ClearClaimedAt() {
+	m.claimed_at = nil
+	m.clearedFields[rotation.FieldClaimedAt] = struct{}{}
 }
 
-// CompletedAtCleared returns if the "completed_at" field was cleared in this mutation.
-func (m *RotationMutation) CompletedAtCleared() bool {
-	_, ok := m.clearedFields[rotation.FieldCompletedAt]
+// ClaimedAtCleared returns if the "claimed_at" field was cleared in this mutation.
+func (m *RotationMutation) ClaimedAtCleared() bool {
+	_, ok := m.clearedFields[rotation.FieldClaimedAt]
 	return ok
 }
 
-// ResetCompletedAt resets all changes to the "completed_at" field.
-func (m *RotationMutation) ResetCompletedAt() {
-	m.completed_at = nil
-	delete(m.clearedFields, rotation.FieldCompletedAt)
+// ResetClaimedAt resets all changes to the "claimed_at" field.
+func (m *RotationMutation) ResetClaimedAt() {
+	m.claimed_at = nil
+	delete(m.clearedFields, rotation.FieldClaimedAt)
 }
 
 // ClearOldKey clears the "old_key" edge to the APIKey entity.
@@ -16303,8 +16303,8 @@ func (m *RotationMutation) Fields() []string {
 	if m.created_at != nil {
 		fields = append(fields, rotation.FieldCreatedAt)
 	}
-	if m.completed_at != nil {
-		fields = append(fields, rotation.FieldCompletedAt)
+	if m.claimed_at != nil {
+		fields = append(fields, rotation.FieldClaimedAt)
 	}
 	return fields
 }
@@ -16338,8 +16338,8 @@ func (m *RotationMutation) Field(name string) (ent.Value, bool) {
 		return m.LastError()
 	case rotation.FieldCreatedAt:
 		return m.CreatedAt()
-	case rotation.FieldCompletedAt:
-		return m.CompletedAt()
+	case rotation.FieldClaimedAt:
+		return m.ClaimedAt()
 	}
 	return nil, false
 }
@@ -16373,8 +16373,8 @@ func (m *RotationMutation) OldField(ctx context.Context, name string) (ent.Value
 		return m.OldLastError(ctx)
 	case rotation.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
-	case rotation.FieldCompletedAt:
-		return m.OldCompletedAt(ctx)
+	case rotation.FieldClaimedAt:
+		return m.OldClaimedAt(ctx)
 	}
 	return nil, fmt.Errorf("unknown Rotation field %s", name)
 }
@@ -16468,12 +16468,12 @@ func (m *RotationMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetCreatedAt(v)
 		return nil
-	case rotation.FieldCompletedAt:
+	case rotation.FieldClaimedAt:
 		v, ok := value.(time.Time)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
-		m.SetCompletedAt(v)
+		m.SetClaimedAt(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Rotation field %s", name)
@@ -16520,8 +16520,8 @@ func (m *RotationMutation) ClearedFields() []string {
 	if m.FieldCleared(rotation.FieldLastError) {
 		fields = append(fields, rotation.FieldLastError)
 	}
-	if m.FieldCleared(rotation.FieldCompletedAt) {
-		fields = append(fields, rotation.FieldCompletedAt)
+	if m.FieldCleared(rotation.FieldClaimedAt) {
+		fields = append(fields, rotation.FieldClaimedAt)
 	}
 	return fields
 }
@@ -16552,8 +16552,8 @@ func (m *RotationMutation) ClearField(name string) error {
 	case rotation.FieldLastError:
 		m.ClearLastError()
 		return nil
-	case rotation.FieldCompletedAt:
-		m.ClearCompletedAt()
+	case rotation.FieldClaimedAt:
+		m.ClearClaimedAt()
 		return nil
 	}
 	return fmt.Errorf("unknown Rotation nullable field %s", name)
@@ -16599,8 +16599,8 @@ func (m *RotationMutation) ResetField(name string) error {
 	case rotation.FieldCreatedAt:
 		m.ResetCreatedAt()
 		return nil
-	case rotation.FieldCompletedAt:
-		m.ResetCompletedAt()
+	case rotation.FieldClaimedAt:
+		m.ResetClaimedAt()
 		return nil
 	}
 	return fmt.Errorf("unknown Rotation field %s", name)

@@ -44,8 +44,8 @@ type Rotation struct {
 	LastError *string `json:"last_error,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt time.Time `json:"created_at,omitempty"`
-	// CompletedAt holds the value of the "completed_at" field.
-	CompletedAt *time.Time `json:"completed_at,omitempty"`
+	// when its own key completed it: that key may fetch a lost reply by the claim token
+	ClaimedAt *time.Time `json:"claimed_at,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the RotationQuery when eager-loading is set.
 	Edges        RotationEdges `json:"edges"`
@@ -107,7 +107,7 @@ func (*Rotation) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case rotation.FieldID, rotation.FieldOrganizationID, rotation.FieldOwnerID, rotation.FieldFamilyID, rotation.FieldOldKeyID, rotation.FieldNewKeyID, rotation.FieldStatus, rotation.FieldJobID, rotation.FieldSealedSecret, rotation.FieldLastError:
 			values[i] = new(sql.NullString)
-		case rotation.FieldClaimUntil, rotation.FieldCreatedAt, rotation.FieldCompletedAt:
+		case rotation.FieldClaimUntil, rotation.FieldCreatedAt, rotation.FieldClaimedAt:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -207,12 +207,12 @@ func (_m *Rotation) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.CreatedAt = value.Time
 			}
-		case rotation.FieldCompletedAt:
+		case rotation.FieldClaimedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
-				return fmt.Errorf("unexpected type %T for field completed_at", values[i])
+				return fmt.Errorf("unexpected type %T for field claimed_at", values[i])
 			} else if value.Valid {
-				_m.CompletedAt = new(time.Time)
-				*_m.CompletedAt = value.Time
+				_m.ClaimedAt = new(time.Time)
+				*_m.ClaimedAt = value.Time
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -308,8 +308,8 @@ func (_m *Rotation) String() string {
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))
 	builder.WriteString(", ")
-	if v := _m.CompletedAt; v != nil {
-		builder.WriteString("completed_at=")
+	if v := _m.ClaimedAt; v != nil {
+		builder.WriteString("claimed_at=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
 	builder.WriteByte(')')

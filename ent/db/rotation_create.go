@@ -135,16 +135,16 @@ func (_c *RotationCreate) SetCreatedAt(v time.Time) *RotationCreate {
 	return _c
 }
 
-// SetCompletedAt sets the "completed_at" field.
-func (_c *RotationCreate) SetCompletedAt(v time.Time) *RotationCreate {
-	_c.mutation.SetCompletedAt(v)
+// SetClaimedAt sets the "claimed_at" field.
+func (_c *RotationCreate) SetClaimedAt(v time.Time) *RotationCreate {
+	_c.mutation.SetClaimedAt(v)
 	return _c
 }
 
-// SetNillableCompletedAt sets the "completed_at" field if the given value is not nil.
-func (_c *RotationCreate) SetNillableCompletedAt(v *time.Time) *RotationCreate {
+// SetNillableClaimedAt sets the "claimed_at" field if the given value is not nil.
+func (_c *RotationCreate) SetNillableClaimedAt(v *time.Time) *RotationCreate {
 	if v != nil {
-		_c.SetCompletedAt(*v)
+		_c.SetClaimedAt(*v)
 	}
 	return _c
 }
@@ -324,9 +324,9 @@ func (_c *RotationCreate) createSpec() (*Rotation, *sqlgraph.CreateSpec) {
 		_spec.SetField(rotation.FieldCreatedAt, field.TypeTime, value)
 		_node.CreatedAt = value
 	}
-	if value, ok := _c.mutation.CompletedAt(); ok {
-		_spec.SetField(rotation.FieldCompletedAt, field.TypeTime, value)
-		_node.CompletedAt = &value
+	if value, ok := _c.mutation.ClaimedAt(); ok {
+		_spec.SetField(rotation.FieldClaimedAt, field.TypeTime, value)
+		_node.ClaimedAt = &value
 	}
 	if nodes := _c.mutation.OldKeyIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

@@ -146,23 +146,23 @@ func (_u *RotationUpdate) ClearLastError() *RotationUpdate {
 	return _u
 }
 
-// SetCompletedAt sets the "completed_at" field.
-func (_u *RotationUpdate) SetCompletedAt(v time.Time) *RotationUpdate {
-	_u.mutation.SetCompletedAt(v)
+// SetClaimedAt sets the "claimed_at" field.
+func (_u *RotationUpdate) SetClaimedAt(v time.Time) *RotationUpdate {
+	_u.mutation.SetClaimedAt(v)
 	return _u
 }
 
-// SetNillableCompletedAt sets the "completed_at" field if the given value is not nil.
-func (_u *RotationUpdate) SetNillableCompletedAt(v *time.Time) *RotationUpdate {
+// SetNillableClaimedAt sets the "claimed_at" field if the given value is not nil.
+func (_u *RotationUpdate) SetNillableClaimedAt(v *time.Time) *RotationUpdate {
 	if v != nil {
-		_u.SetCompletedAt(*v)
+		_u.SetClaimedAt(*v)
 	}
 	return _u
 }
 
-// ClearCompletedAt clears the value of the "completed_at" field.
-func (_u *RotationUpdate) ClearCompletedAt() *RotationUpdate {
-	_u.mutation.ClearCompletedAt()
+// ClearClaimedAt clears the value of the "claimed_at" field.
+func (_u *RotationUpdate) ClearClaimedAt() *RotationUpdate {
+	_u.mutation.ClearClaimedAt()
 	return _u
 }
 
@@ -267,11 +267,11 @@ func (_u *RotationUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.LastErrorCleared() {
 		_spec.ClearField(rotation.FieldLastError, field.TypeString)
 	}
-	if value, ok := _u.mutation.CompletedAt(); ok {
-		_spec.SetField(rotation.FieldCompletedAt, field.TypeTime, value)
+	if value, ok := _u.mutation.ClaimedAt(); ok {
+		_spec.SetField(rotation.FieldClaimedAt, field.TypeTime, value)
 	}
-	if _u.mutation.CompletedAtCleared() {
-		_spec.ClearField(rotation.FieldCompletedAt, field.TypeTime)
+	if _u.mutation.ClaimedAtCleared() {
+		_spec.ClearField(rotation.FieldClaimedAt, field.TypeTime)
 	}
 	if _u.mutation.NewKeyCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -467,23 +467,23 @@ func (_u *RotationUpdateOne) ClearLastError() *RotationUpdateOne {
 	return _u
 }
 
-// SetCompletedAt sets the "completed_at" field.
-func (_u *RotationUpdateOne) SetCompletedAt(v time.Time) *RotationUpdateOne {
-	_u.mutation.SetCompletedAt(v)
+// SetClaimedAt sets the "claimed_at" field.
+func (_u *RotationUpdateOne) SetClaimedAt(v time.Time) *RotationUpdateOne {
+	_u.mutation.SetClaimedAt(v)
 	return _u
 }
 
-// SetNillableCompletedAt sets the "completed_at" field if the given value is not nil.
-func (_u *RotationUpdateOne) SetNillableCompletedAt(v *time.Time) *RotationUpdateOne {
+// SetNillableClaimedAt sets the "claimed_at" field if the given value is not nil.
+func (_u *RotationUpdateOne) SetNillableClaimedAt(v *time.Time) *RotationUpdateOne {
 	if v != nil {
-		_u.SetCompletedAt(*v)
+		_u.SetClaimedAt(*v)
 	}
 	return _u
 }
 
-// ClearCompletedAt clears the value of the "completed_at" field.
-func (_u *RotationUpdateOne) ClearCompletedAt() *RotationUpdateOne {
-	_u.mutation.ClearCompletedAt()
+// ClearClaimedAt clears the value of the "claimed_at" field.
+func (_u *RotationUpdateOne) ClearClaimedAt() *RotationUpdateOne {
+	_u.mutation.ClearClaimedAt()
 	return _u
 }
 
@@ -618,11 +618,11 @@ func (_u *RotationUpdateOne) sqlSave(ctx context.Context) (_node *Rotation, err 
 	if _u.mutation.LastErrorCleared() {
 		_spec.ClearField(rotation.FieldLastError, field.TypeString)
 	}
-	if value, ok := _u.mutation.CompletedAt(); ok {
-		_spec.SetField(rotation.FieldCompletedAt, field.TypeTime, value)
+	if value, ok := _u.mutation.ClaimedAt(); ok {
+		_spec.SetField(rotation.FieldClaimedAt, field.TypeTime, value)
 	}
-	if _u.mutation.CompletedAtCleared() {
-		_spec.ClearField(rotation.FieldCompletedAt, field.TypeTime)
+	if _u.mutation.ClaimedAtCleared() {
+		_spec.ClearField(rotation.FieldClaimedAt, field.TypeTime)
 	}
 	if _u.mutation.NewKeyCleared() {
 		edge := &sqlgraph.EdgeSpec{

@@ -27,7 +27,8 @@ func (Rotation) Fields() []ent.Field {
 		instant("claim_until"),
 		field.String("last_error").Optional().Nillable(),
 		createdAt(),
-		instant("completed_at"),
+		field.Time("claimed_at").Optional().Nillable().
+			Comment("when its own key completed it: that key may fetch a lost reply by the claim token"),
 	)
 }
 

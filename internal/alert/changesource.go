@@ -3,7 +3,6 @@ package alert
 import (
 	"context"
 	"fmt"
-	"net/mail"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -17,6 +16,7 @@ import (
 	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/change"
 	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/mail"
 	"github.com/keytag/keytag/internal/principal"
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/store"
@@ -76,8 +76,8 @@ func (f *form) check(o webhookChecker) fault.List {
 		add(fault.Invalid(fmt.Sprintf("recipients must have at most %d entries", maxRecipients), "recipients"))
 	}
 	for _, to := range f.recipients {
-		if address, err := mail.ParseAddress(to); err != nil || address.Address != to || secret.In(to) || len(to) > 254 {
-			add(fault.Invalid("recipients must be e-mail addresses", "recipients"))
+		if !mail.IsAddress(to) || secret.In(to) {
+			add(fault.Invalid("recipients must be e-mail addresses in ASCII, such as anna@example.org", "recipients"))
 			break
 		}
 	}
@@ -378,7 +378,7 @@ var sourceFields = []change.Recorded[db.AlertSource]{
 	{Name: "subjectTemplate", Value: func(s *db.AlertSource) *string { return set(s.SubjectTemplate) }},
 	{Name: "bodyTemplate", Value: func(s *db.AlertSource) *string { return set(s.BodyTemplate) }},
 	// The path and the query of a URL may be what makes it secret.
-	{Name: "url", Value: func(s *db.AlertSource) *string { return set(hostOf(s.URL)) }},
+	{Name: "url", Value: func(s *db.AlertSource) *string { return set(webhook.Host(s.URL)) }},
 }
 
 // quoted tells texts that hold spaces from each other.

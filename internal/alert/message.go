@@ -157,7 +157,7 @@ func (a *Alerts) add(n *news, tx *store.Tx, now time.Time, key *db.APIKey, subje
 	id, m := message(tx, now, key, nil, subject, text, acknowledge)
 	n.messages = append(n.messages, m)
 	if a.mail != nil {
-		n.mails = append(n.mails, queue.Job{Kind: job.Mail, Key: key, Lane: "mail", At: now, MessageID: &id})
+		n.mails = append(n.mails, queue.Job{Kind: job.Mail, Key: key, Lane: queue.Mail, At: now, MessageID: &id})
 	}
 }
 

@@ -2,7 +2,6 @@ package alert
 
 import (
 	"context"
-	"net/url"
 	"time"
 
 	"github.com/keytag/keytag/ent/db"
@@ -18,6 +17,7 @@ import (
 	"github.com/keytag/keytag/internal/queue"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/typeid"
+	"github.com/keytag/keytag/internal/webhook"
 )
 
 // SetInput says when and through which source somebody is told of a key.
@@ -52,7 +52,7 @@ func (a *Alerts) Set(ctx context.Context, in SetInput) (Notified, error) {
 			return onField("apiKeyId", err)
 		}
 		set.APIKey = a.keys.View(ctx, key, now)
-		if set.APIKey.Status().Ended() {
+		if status := set.APIKey.Status(); status.Ended() || status == lifecycle.Pending {
 			ended := keys.NotLive(set.APIKey)
 			ended.Fields = []string{"apiKeyId"}
 			return ended
@@ -178,19 +178,11 @@ func schedule(ctx context.Context, tx *store.Tx, now time.Time, key *db.APIKey, 
 func lane(s *db.AlertSource) string {
 	switch s.Kind {
 	case kindEmail:
-		return "mail"
+		return queue.Mail
 	case kindWebhook:
-		return hostOf(s.URL)
+		return webhook.Host(s.URL)
 	}
 	return ""
-}
-
-func hostOf(address string) string {
-	parsed, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return parsed.Host
 }
 
 // Cancel takes the notification of a key away, and cancels its job unless that has started. Without a

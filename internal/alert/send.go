@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect"
 
 	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/ent/db/alertsource"
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/user"
 	"github.com/keytag/keytag/internal/audit"
@@ -57,11 +58,8 @@ func (a *Alerts) Send(ctx context.Context, taken *db.Job) error {
 	}
 	text := fill(row.MessageTemplate, defaultMessage, values) + afterEnd(key, now)
 	return a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
-		// In the order in which a change of the notification takes them: the key, then the job.
-		if tx.Dialect() == dialect.Postgres { // SQLite has one writer
-			if _, err := tx.APIKey.Query().Where(apikey.ID(key.ID)).ForShare().OnlyID(ctx); err != nil {
-				return err
-			}
+		if err := keyFirst(ctx, tx, key.ID); err != nil {
+			return err
 		}
 		// The message and the end of the job are one transaction: it is there exactly once.
 		ours, err := queue.Done(ctx, tx, now, taken)
@@ -106,10 +104,12 @@ func (a *Alerts) post(ctx context.Context, taken *db.Job, key *db.APIKey, recipi
 			return a.ours(ctx, taken, err)
 		}
 	}
+	// One that mail cannot be sent to must not keep it from the others.
+	recipients = slices.DeleteFunc(slices.Clone(recipients), func(to string) bool { return !mail.IsAddress(to) })
 	if len(recipients) == 0 {
 		return outcome{why: "there is no e-mail address to send to"}
 	}
-	recipients = slices.DeleteFunc(slices.Clone(recipients), func(to string) bool { return slices.Contains(taken.Delivered, to) })
+	recipients = slices.DeleteFunc(recipients, func(to string) bool { return slices.Contains(taken.Delivered, to) })
 	if len(recipients) == 0 {
 		return outcome{}
 	}
@@ -206,10 +206,23 @@ func (a *Alerts) ours(ctx context.Context, taken *db.Job, err error) outcome {
 	return outcome{why: "internal error; the server's log tells more", again: true}
 }
 
+// keyFirst takes the key of a job before the job, in the order in which a change of the notification takes
+// them.
+func keyFirst(ctx context.Context, tx *store.Tx, keyID string) error {
+	if tx.Dialect() != dialect.Postgres { // SQLite has one writer
+		return nil
+	}
+	_, err := tx.APIKey.Query().Where(apikey.ID(keyID)).ForShare().OnlyID(ctx)
+	return err
+}
+
 // conclude puts a job into the state that follows from an attempt.
 func (a *Alerts) conclude(ctx context.Context, taken *db.Job, source *db.AlertSource, o outcome) error {
 	now := a.now()
 	return a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := keyFirst(ctx, tx, taken.KeyID); err != nil {
+			return err
+		}
 		if o.why == "" {
 			_, err := queue.Done(ctx, tx, now, taken)
 			return err
@@ -236,14 +249,19 @@ func (a *Alerts) conclude(ctx context.Context, taken *db.Job, source *db.AlertSo
 	})
 }
 
-// switchOff disables an alert source whose receiver wants no more.
+// switchOff disables an alert source whose receiver wants no more, unless it has another by now.
 func switchOff(ctx context.Context, tx *store.Tx, now time.Time, source *db.AlertSource) error {
-	off, err := tx.AlertSource.UpdateOne(source).SetEnabled(false).SetUpdatedAt(now).Save(ctx)
-	if err != nil {
+	n, err := tx.AlertSource.Update().
+		Where(alertsource.ID(source.ID), alertsource.URL(source.URL), alertsource.Enabled(true)).
+		SetEnabled(false).SetUpdatedAt(now).
+		Save(ctx)
+	if err != nil || n == 0 { // it has become another, or is off already
 		return err
 	}
+	off := *source
+	off.Enabled = false
 	return audit.Record(ctx, tx, audit.Event{
 		At: now, Action: "alert_source.disabled", OrganizationID: source.OrganizationID, SubjectID: source.ID,
-		Reason: "the receiver answered 410", Changes: change.Between(source, off, sourceFields),
+		Reason: "the receiver answered 410", Changes: change.Between(source, &off, sourceFields),
 	})
 }

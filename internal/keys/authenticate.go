@@ -29,6 +29,9 @@ func (a *Authority) Authenticate(ctx context.Context, text string, use Use) (con
 	if key, err = a.handOver(ctx, key, presented, use); err != nil {
 		return nil, err
 	}
+	if key == nil {
+		return nil, invalidKey()
+	}
 	code, err := a.judge(ctx, key, now, demand{ip: &use.IP})
 	if err != nil {
 		return nil, err
@@ -50,8 +53,8 @@ func (a *Authority) Authenticate(ctx context.Context, text string, use Use) (con
 	return newContext(principal.NewContext(ctx, p), &caller{key: key}), nil
 }
 
-// handOver lets a pending key whose text was presented work, and answers the key as it is then. A mere
-// look leaves it pending.
+// handOver lets a pending key whose text was presented work, and answers the key as it is then, nil
+// when it is gone. A mere look leaves it pending.
 func (a *Authority) handOver(ctx context.Context, key *db.APIKey, presented secret.Secret, use Use) (*db.APIKey, error) {
 	if key.PendingSince == nil || use.Probe || stateOf(key, a.now()).Status.Ended() {
 		return key, nil
@@ -59,11 +62,7 @@ func (a *Authority) handOver(ctx context.Context, key *db.APIKey, presented secr
 	if err := a.activatePresented(ctx, key); err != nil {
 		return nil, err
 	}
-	again, err := a.present(ctx, presented)
-	if again == nil && err == nil {
-		err = invalidKey()
-	}
-	return again, err
+	return a.present(ctx, presented)
 }
 
 // mayReplay recognises a key whose life a rotation without grace ended, and that would work but for

@@ -119,12 +119,12 @@ func holdFamily(ctx context.Context, tx *store.Tx, id, familyID string) (*db.API
 }
 
 // conclude reads a held key after it was changed and records what happened to it.
-func conclude(ctx context.Context, tx *store.Tx, now time.Time, before *db.APIKey, action, reason string) (*db.APIKey, error) {
+func conclude(ctx context.Context, tx *store.Tx, now time.Time, before *db.APIKey, action, reason string, more ...change.Field) (*db.APIKey, error) {
 	after, err := tx.APIKey.Get(principal.System(ctx), before.ID)
 	if err != nil {
 		return nil, err
 	}
 	return after, audit.Record(ctx, tx, audit.Event{
-		At: now, Action: action, SubjectID: before.ID, OwnerID: before.OwnerID, Reason: reason, Changes: change.Between(before, after, recorded),
+		At: now, Action: action, SubjectID: before.ID, OwnerID: before.OwnerID, Reason: reason, Changes: append(change.Between(before, after, recorded), more...),
 	})
 }

@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/keytag/keytag/ent/db"
@@ -17,6 +18,7 @@ import (
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/typeid"
+	"github.com/keytag/keytag/internal/webhook"
 )
 
 const (
@@ -43,7 +45,11 @@ func (a *Authority) RotateDue(ctx context.Context) (int, error) {
 	var errs []error
 	for _, id := range ids {
 		err := a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error { return a.rotateDue(ctx, tx, now, id) })
-		errs = append(errs, err)
+		if err != nil { // it must not hold up those behind it
+			errs = append(errs, fmt.Errorf("rotate %s: %w", id, err), a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+				return tx.APIKey.UpdateOneID(id).SetNextRotationAt(now.Add(rotationPause)).Exec(ctx)
+			}))
+		}
 	}
 	return len(ids), errors.Join(errs...)
 }
@@ -106,6 +112,7 @@ func (a *Authority) mintPending(ctx context.Context, tx *store.Tx, old *View, sc
 		return err
 	}
 	successor.PendingSince = &old.now
+	successor.InactivityExpiresAt = nil // nobody can use it yet: disuse counts from when it works
 	minted := secret.Mint()
 	if err := insert(ctx, tx, successor, minted); err != nil {
 		return err
@@ -132,7 +139,7 @@ func (a *Authority) mintPending(ctx context.Context, tx *store.Tx, old *View, sc
 
 func (a *Authority) enqueueWebhook(ctx context.Context, tx *store.Tx, old *View, schedule *db.RotationSchedule, rotationID, event string) (string, error) {
 	return queue.Add(ctx, tx, old.now, queue.Job{
-		Kind: job.Webhook, Key: old.APIKey, Lane: host(*schedule.WebhookURL), At: old.now, RotationID: &rotationID, Event: event,
+		Kind: job.Webhook, Key: old.APIKey, Lane: webhook.Host(*schedule.WebhookURL), At: old.now, RotationID: &rotationID, Event: event,
 	})
 }
 
@@ -145,7 +152,7 @@ func recordSystem(ctx context.Context, tx *store.Tx, key *View, action string) e
 
 // activate lets a pending successor work, now that its secret is in the hands of its holder, and starts
 // the old key's grace. It does nothing when the rotation is not being delivered any more, and answers
-// errSuspended while the old key is suspended.
+// errSuspended while the old key is suspended, errEnded when the successor has ended meanwhile.
 func (a *Authority) activate(ctx context.Context, tx *store.Tx, now time.Time, rotationID string) error {
 	ctx = principal.System(ctx)
 	seen, err := tx.Rotation.Get(ctx, rotationID)
@@ -175,7 +182,17 @@ func (a *Authority) activate(ctx context.Context, tx *store.Tx, now time.Time, r
 	if tooLong != nil {
 		return tooLong
 	}
-	if err := tx.APIKey.UpdateOneID(open.Edges.NewKey.ID).ClearPendingSince().SetUpdatedAt(now).SetLookAt(now).Exec(ctx); err != nil {
+	if stateOf(open.Edges.NewKey, now).Status.Ended() {
+		return errEnded
+	}
+	err = tx.APIKey.UpdateOneID(open.Edges.NewKey.ID).
+		ClearPendingSince().
+		SetNillableInactivityExpiresAt(policy.inactivityEnd(now)).
+		SetUnusedSince(now).
+		SetUpdatedAt(now).
+		SetLookAt(now).
+		Exec(ctx)
+	if err != nil {
 		return err
 	}
 	err = tx.APIKey.UpdateOneID(row.ID).
@@ -213,7 +230,7 @@ func (a *Authority) activatePresented(ctx context.Context, key *db.APIKey) error
 	err = a.store.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
 		return a.activate(ctx, tx, now, open)
 	})
-	if err == errSuspended { // it stays pending
+	if err == errSuspended || err == errEnded { // it stays pending
 		return nil
 	}
 	return err

@@ -48,6 +48,8 @@ var (
 	errNoWebhook  = &webhook.Failure{Gone: true, Reason: "the key has no rotation webhook any more"}
 	errNoKey      = &webhook.Failure{Reason: "the server has no KEYTAG_ENCRYPTION_KEY"}
 	errUnreadable = &webhook.Failure{Reason: "the secret was encrypted under a key that the server does not have any more"}
+	errEnded      = &webhook.Failure{Reason: "the new key has ended before it was handed over"}
+	errOurs       = &webhook.Failure{Reason: "internal error; the server's log tells more"}
 	errSuspended  = &webhook.Failure{Reason: "the key is suspended"}
 )
 
@@ -107,6 +109,9 @@ func (a *Authority) prepare(ctx context.Context, taken *db.Job) (*delivery, erro
 	case a.outbound.Sealer == nil:
 		d.obstacle = errNoKey
 		return d, nil
+	case delivering && stateOf(row.Edges.NewKey, a.now()).Status.Ended():
+		d.obstacle = errEnded
+		return d, nil
 	case delivering && stateOf(old, a.now()).Status == lifecycle.Suspended:
 		d.obstacle = errSuspended
 		return d, nil
@@ -144,7 +149,7 @@ func (a *Authority) send(ctx context.Context, s *db.RotationSchedule, id, kind s
 func (a *Authority) delivered(ctx context.Context, tx *store.Tx, now time.Time, taken *db.Job, d *delivery, key *db.APIKey) error {
 	if d.rotation.Status == lifecycle.Delivering {
 		switch err := a.activate(ctx, tx, now, d.rotation.ID); {
-		case err == errSuspended:
+		case err == errSuspended || err == errEnded:
 			return a.undelivered(ctx, tx, now, taken, d, key, err)
 		case err != nil:
 			return err
@@ -165,7 +170,7 @@ func (a *Authority) undelivered(ctx context.Context, tx *store.Tx, now time.Time
 	} else {
 		a.log.ErrorContext(ctx, "webhook", "job", taken.ID, "error", cause)
 	}
-	if !gone {
+	if !gone && cause != errEnded {
 		if again, err := queue.Retry(ctx, tx, now, taken, why); again || err != nil {
 			return err
 		}
@@ -174,9 +179,15 @@ func (a *Authority) undelivered(ctx context.Context, tx *store.Tx, now time.Time
 	if err != nil || !ours {
 		return err
 	}
-	if gone && d.schedule != nil && d.schedule.WebhookURL != nil {
+	off := gone && d.schedule != nil && d.schedule.WebhookURL != nil
+	if off {
 		why += "; the webhook is switched off"
-		if err := switchOff(ctx, tx, now, d.schedule); err != nil {
+		if off, err = switchOff(ctx, tx, now, d.schedule); err != nil {
+			return err
+		}
+	}
+	if off {
+		if err := recordSystem(ctx, tx, view(ctx, key, now), "api_key.webhook_switched_off"); err != nil {
 			return err
 		}
 	}
@@ -187,16 +198,40 @@ func (a *Authority) undelivered(ctx context.Context, tx *store.Tx, now time.Time
 	if open.Status == lifecycle.Delivering || gone && open.Status == lifecycle.WaitingForClaim {
 		return a.stall(ctx, tx, now, key, open, why)
 	}
-	return nil
+	if !off {
+		return nil
+	}
+	return a.tell(ctx, tx, now, key, "The rotation webhook of the API key "+key.Name+" is switched off",
+		"The receiver of the rotation webhook of the API key "+key.Name+" ("+key.KeyPrefix+") answered 410: it wants no more. Rotations are told there no longer; set the schedule anew to name another.")
 }
 
-// switchOff takes the webhook of a schedule away, unless it has become another; the schedule itself goes on.
-func switchOff(ctx context.Context, tx *store.Tx, now time.Time, seen *db.RotationSchedule) error {
-	return tx.RotationSchedule.Update().
+// WebhookFailed notes an attempt at a job that tells a rotation webhook something, and that failed by a
+// fault of ours.
+func (a *Authority) WebhookFailed(ctx context.Context, taken *db.Job) error {
+	ctx = principal.System(ctx)
+	row, err := a.store.Client.Rotation.Get(ctx, *taken.RotationID)
+	if err != nil {
+		return err
+	}
+	now := a.now()
+	return a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		key, err := holdAny(ctx, tx, row.OldKeyID)
+		if err != nil {
+			return err
+		}
+		return a.undelivered(ctx, tx, now, taken, &delivery{rotation: row}, key, errOurs)
+	})
+}
+
+// switchOff takes the webhook of a schedule away, unless it has become another, and reports whether it
+// did; the schedule itself goes on.
+func switchOff(ctx context.Context, tx *store.Tx, now time.Time, seen *db.RotationSchedule) (bool, error) {
+	n, err := tx.RotationSchedule.Update().
 		Where(rotationschedule.ID(seen.ID), rotationschedule.WebhookURL(*seen.WebhookURL)).
 		ClearWebhookURL().ClearWebhookSecret().ClearPreviousWebhookSecret().ClearPreviousSecretUntil().
 		SetUpdatedAt(now).
-		Exec(ctx)
+		Save(ctx)
+	return n == 1, err
 }
 
 // Tried is what came back from a test of a rotation webhook.

@@ -35,10 +35,21 @@ func (a *Authority) Start(ctx context.Context) error {
 			Where(apikey.EffectiveExpiresAtGT(last), apikey.InactivityExpiresAtNotNil()).
 			Modify(func(u *sql.UpdateBuilder) {
 				u.Set(apikey.FieldInactivityExpiresAt, postponed(tx, gap, apikey.FieldInactivityExpiresAt))
+				u.Set(apikey.FieldLookAt, now)
 				u.Set(apikey.FieldUnusedSince, postponed(tx, gap, apikey.FieldUnusedSince, apikey.FieldLastUsedAt, apikey.FieldCreatedAt))
 			}).
 			Exec(ctx)
 	})
+}
+
+// Alive reports whether a replica lives. While none does, it is not known which keys end by disuse: the
+// next to start puts their ends off.
+func (a *Authority) Alive(ctx context.Context) (bool, error) {
+	beat, err := a.store.Client.Heartbeat.Get(principal.System(ctx), theHeartbeat)
+	if db.IsNotFound(err) {
+		return true, nil // none has lived yet
+	}
+	return err == nil && !beat.BeatAt.Before(a.now().Add(-downtime)), err
 }
 
 // Beat tells that this replica lives.

@@ -105,7 +105,15 @@ func (a *Authority) create(ctx context.Context, now time.Time, request *request,
 		if err := request.remember(ctx, tx, now, made.ID); err != nil {
 			return err
 		}
-		return recordNew(ctx, tx, now, made)
+		var more []change.Field
+		if in.Rotation != nil {
+			schedule, err := scheduleOf(principal.System(ctx), tx.Client, made.FamilyID)
+			if err != nil {
+				return err
+			}
+			more = scheduleChanges(nil, schedule)
+		}
+		return recordNew(ctx, tx, now, made, more...)
 	})
 	if store.Violates(err, "key_families", "owner_id", "description") {
 		fields := []string{"description"}
@@ -330,10 +338,10 @@ func insert(ctx context.Context, tx *store.Tx, draft *db.APIKey, minted secret.S
 }
 
 // recordNew records that a key was made, and as what.
-func recordNew(ctx context.Context, tx *store.Tx, now time.Time, made *db.APIKey) error {
+func recordNew(ctx context.Context, tx *store.Tx, now time.Time, made *db.APIKey, more ...change.Field) error {
 	return audit.Record(ctx, tx, audit.Event{
 		At: now, Action: "api_key.created", OrganizationID: made.OrganizationID, SubjectID: made.ID, OwnerID: made.OwnerID,
-		Changes: change.Between(nil, made, recorded),
+		Changes: append(change.Between(nil, made, recorded), more...),
 	})
 }
 

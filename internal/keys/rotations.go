@@ -14,6 +14,7 @@ import (
 	"github.com/keytag/keytag/internal/queue"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/typeid"
+	"github.com/keytag/keytag/internal/webhook"
 )
 
 // Events that a rotation webhook tells of.
@@ -217,7 +218,7 @@ func (a *Authority) record(ctx context.Context, tx *store.Tx, now time.Time, old
 	var told *string
 	if schedule != nil && schedule.WebhookURL != nil {
 		job, err := queue.Add(ctx, tx, now, queue.Job{
-			Kind: job.Webhook, Key: old, Lane: host(*schedule.WebhookURL), At: now, RotationID: &id, Event: eventRotated,
+			Kind: job.Webhook, Key: old, Lane: webhook.Host(*schedule.WebhookURL), At: now, RotationID: &id, Event: eventRotated,
 		})
 		if err != nil {
 			return err
@@ -230,7 +231,7 @@ func (a *Authority) record(ctx context.Context, tx *store.Tx, now time.Time, old
 			update.SetJobID(*told)
 		}
 		if principal.From(ctx).KeyID == old.ID { // its holder has claimed it, and may lose the reply
-			update.SetCompletedAt(now)
+			update.SetClaimedAt(now)
 		}
 		err = update.Exec(system)
 	} else {
@@ -317,7 +318,7 @@ func (a *Authority) claimed(ctx context.Context, now time.Time, token string) (*
 		return nil, encryptionKeyRequired("claimToken")
 	}
 	row, err := a.store.Client.Rotation.Query().
-		Where(rotation.OldKeyID(principal.From(ctx).KeyID), rotation.StatusEQ(lifecycle.InGrace), rotation.Automatic(true), rotation.CompletedAtNotNil()).
+		Where(rotation.OldKeyID(principal.From(ctx).KeyID), rotation.StatusEQ(lifecycle.InGrace), rotation.Automatic(true), rotation.ClaimedAtNotNil()).
 		Order(db.Desc(rotation.FieldID)).
 		First(principal.System(ctx))
 	switch {

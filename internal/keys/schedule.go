@@ -3,11 +3,11 @@ package keys
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"time"
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/rotationschedule"
+	"github.com/keytag/keytag/internal/change"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
@@ -55,7 +55,8 @@ const maxIntervalDays = 3650
 // InputError, ScopeError, KeyNotLiveError, AlreadyRotatedError, GraceOutOfRangeError.
 func (a *Authority) SetSchedule(ctx context.Context, in SetScheduleInput) (Scheduled, error) {
 	var signer webhook.Secret
-	key, err := a.change(ctx, in.ID, "api_key.rotation_schedule_set", func(ctx context.Context, tx *store.Tx, key *View) error {
+	more := &noted{}
+	key, err := a.changeNoting(ctx, in.ID, "api_key.rotation_schedule_set", more, func(ctx context.Context, tx *store.Tx, key *View) error {
 		p := principal.From(ctx)
 		if lacked := p.Lacks(key.Scopes); len(lacked) > 0 {
 			return scopesNotHeld(lacked)
@@ -69,7 +70,12 @@ func (a *Authority) SetSchedule(ctx context.Context, in SetScheduleInput) (Sched
 		if err := a.cancelRotation(ctx, tx, key.now, key.APIKey); err != nil {
 			return err
 		}
+		before, err := scheduleOf(principal.System(ctx), tx.Client, key.FamilyID)
+		if err != nil {
+			return err
+		}
 		if in.Schedule == nil {
+			more.fields = scheduleChanges(before, nil)
 			return unschedule(ctx, tx, key.APIKey)
 		}
 		policy, err := policyOf(ctx, tx, key.OrganizationID, key.ProjectID)
@@ -79,13 +85,47 @@ func (a *Authority) SetSchedule(ctx context.Context, in SetScheduleInput) (Sched
 		if err := in.Schedule.check(a.outbound, "schedule.", policy, key.APIKey, key.now).OrNil(); err != nil {
 			return err
 		}
-		signer, err = a.writeSchedule(ctx, tx, key.now, key.APIKey, *in.Schedule)
+		if signer, err = a.writeSchedule(ctx, tx, key.now, key.APIKey, *in.Schedule); err != nil {
+			return err
+		}
+		after, err := scheduleOf(principal.System(ctx), tx.Client, key.FamilyID)
+		more.fields = scheduleChanges(before, after)
 		return err
 	})
 	if err != nil {
 		return Scheduled{}, err
 	}
 	return Scheduled{key, signer}, nil
+}
+
+// scheduleChanges are what the trail tells of a schedule: of the webhook its host, and whether the URL has
+// changed, since its path may be what makes it secret.
+func scheduleChanges(before, after *db.RotationSchedule) []change.Field {
+	if after == nil {
+		after = &db.RotationSchedule{}
+	}
+	fields := change.Between(before, after, scheduleFields)
+	if before != nil && before.WebhookURL != nil && after.WebhookURL != nil && *before.WebhookURL != *after.WebhookURL {
+		fields = append(fields, change.Field{Field: "rotation.webhookUrl", Before: change.Text("a URL"), After: change.Text("another URL")})
+	}
+	return fields
+}
+
+var scheduleFields = []change.Recorded[db.RotationSchedule]{
+	{Name: "rotation.intervalDays", Value: func(s *db.RotationSchedule) *string { return change.Optional(s.IntervalDays) }},
+	{Name: "rotation.gracePeriod", Value: func(s *db.RotationSchedule) *string { return change.Optional(s.GracePeriod) }},
+	{Name: "rotation.delivery", Value: func(s *db.RotationSchedule) *string {
+		if s.Delivery == "" {
+			return nil
+		}
+		return change.Text(s.Delivery)
+	}},
+	{Name: "rotation.webhookHost", Value: func(s *db.RotationSchedule) *string {
+		if s.WebhookURL == nil {
+			return nil
+		}
+		return change.Text(webhook.Host(*s.WebhookURL))
+	}},
 }
 
 // unschedule takes the schedule of a held key's line away.
@@ -251,10 +291,15 @@ func (a *Authority) Schedule(ctx context.Context, v *View) (*Schedule, error) {
 }
 
 // RotateWebhookSecret gives the rotation webhook of a key's line a new signing secret; the old one
-// signs along for 24 hours. User errors: InputError, KeyNotLiveError.
+// signs along for 24 hours. The caller must hold every scope of the key. User errors: InputError,
+// ScopeError, KeyNotLiveError.
 func (a *Authority) RotateWebhookSecret(ctx context.Context, keyID string) (*string, error) {
 	signer := webhook.NewSecret()
 	_, err := a.change(ctx, keyID, "api_key.webhook_secret_rotated", func(ctx context.Context, tx *store.Tx, key *View) error {
+		// Who knows the secret can pass for the server to the key's holder.
+		if lacked := principal.From(ctx).Lacks(key.Scopes); len(lacked) > 0 {
+			return scopesNotHeld(lacked)
+		}
 		schedule, err := scheduleOf(ctx, tx.Client, key.FamilyID)
 		switch {
 		case err != nil:
@@ -281,14 +326,4 @@ func (a *Authority) RotateWebhookSecret(ctx context.Context, keyID string) (*str
 
 func noWebhook() fault.UserError {
 	return fault.Input("api_keys.no_webhook", "the key has no rotation webhook", "id")
-}
-
-// host is where a webhook goes, which is its lane: of one host only a few deliveries are under way at a
-// time.
-func host(target string) string {
-	parsed, err := url.Parse(target)
-	if err != nil {
-		return ""
-	}
-	return parsed.Host
 }

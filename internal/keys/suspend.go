@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/internal/change"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/principal"
 	"github.com/keytag/keytag/internal/store"
@@ -27,7 +28,7 @@ func (a *Authority) Suspend(ctx context.Context, in SuspendInput) (*View, error)
 		return nil, err
 	}
 	p := principal.From(ctx)
-	return a.changeBecause(ctx, in.ID, "api_key.suspended", note, func(ctx context.Context, tx *store.Tx, key *View) error {
+	return a.changeNoting(ctx, in.ID, "api_key.suspended", &noted{reason: orEmpty(note)}, func(ctx context.Context, tx *store.Tx, key *View) error {
 		if key.Status().Ended() {
 			return NotLive(key)
 		}
@@ -70,10 +71,17 @@ func (a *Authority) Resume(ctx context.Context, in ResumeInput) (*View, error) {
 // change holds a key, lets do change it, and records that under action. do answers errUnchanged
 // when there is nothing to do.
 func (a *Authority) change(ctx context.Context, id, action string, do func(context.Context, *store.Tx, *View) error) (*View, error) {
-	return a.changeBecause(ctx, id, action, nil, do)
+	return a.changeNoting(ctx, id, action, &noted{}, do)
 }
 
-func (a *Authority) changeBecause(ctx context.Context, id, action string, reason *string, do func(context.Context, *store.Tx, *View) error) (*View, error) {
+// noted is what the trail tells of a change beside the columns of the key.
+type noted struct {
+	reason string
+	fields []change.Field
+}
+
+// changeNoting is change with more to note, which do may fill in.
+func (a *Authority) changeNoting(ctx context.Context, id, action string, more *noted, do func(context.Context, *store.Tx, *View) error) (*View, error) {
 	if err := typeid.Want(typeid.APIKey, "id", id); err != nil {
 		return nil, err
 	}
@@ -86,7 +94,7 @@ func (a *Authority) changeBecause(ctx context.Context, id, action string, reason
 		}
 		switch err := do(ctx, tx, view(ctx, key, now)); err {
 		case nil:
-			after, err = conclude(ctx, tx, now, key, action, orEmpty(reason))
+			after, err = conclude(ctx, tx, now, key, action, more.reason, more.fields...)
 			return err
 		case errUnchanged:
 			after = key

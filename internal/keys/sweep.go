@@ -88,7 +88,7 @@ func sweepOnce(ctx context.Context, tx *store.Tx, now time.Time, id string) (boo
 	}
 	batch, err := q.Order(db.Asc(apikey.FieldID)).Limit(sweepBatch).
 		Select(apikey.FieldID, apikey.FieldOrganizationID, apikey.FieldProjectID,
-			apikey.FieldCreatedAt, apikey.FieldLastUsedAt, apikey.FieldUnusedSince, apikey.FieldExpiresAt, apikey.FieldInactivityExpiresAt).
+			apikey.FieldCreatedAt, apikey.FieldLastUsedAt, apikey.FieldUnusedSince, apikey.FieldPendingSince, apikey.FieldExpiresAt, apikey.FieldInactivityExpiresAt).
 		WithProject().WithOrganization().All(ctx)
 	if err != nil {
 		return false, err
@@ -131,7 +131,7 @@ func tightened(key *db.APIKey, now time.Time) (to ends, changed bool) {
 	if end := later(now, policy.latestEnd(key.CreatedAt)); expires == nil || end.Before(*expires) {
 		expires, changed = &end, true
 	}
-	if stated := policy.inactivityEnd(unusedSince(key)); stated != nil {
+	if stated := policy.inactivityEnd(unusedSince(key)); stated != nil && key.PendingSince == nil {
 		if end := later(now, *stated); inactivity == nil || end.Before(*inactivity) {
 			inactivity, changed = &end, true
 		}

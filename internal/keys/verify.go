@@ -60,6 +60,9 @@ func (a *Authority) Verify(ctx context.Context, in VerifyInput) (Verification, e
 	if key, err = a.handOver(ctx, key, presented, use); err != nil {
 		return Verification{}, err
 	}
+	if key == nil {
+		return notFound, nil
+	}
 	code, err := a.judge(ctx, key, now, d)
 	if err != nil {
 		return Verification{}, err

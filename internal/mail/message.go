@@ -100,6 +100,12 @@ func mailbox(text string) (*netmail.Address, bool) {
 	return address, true
 }
 
+// IsAddress reports whether text is a bare address that mail can be sent to.
+func IsAddress(text string) bool {
+	address, ok := mailbox(text)
+	return ok && address.Address == text
+}
+
 func isID(id string) bool {
 	for _, r := range id {
 		if r >= utf8.RuneSelf || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.", r) {

@@ -80,10 +80,17 @@ func Cancel(ctx context.Context, tx *store.Tx, now time.Time, id string) (bool, 
 	return n == 1, err
 }
 
+// Lanes that lead to no webhook: into this server, and to its mail server.
+const (
+	Inside = ""
+	Mail   = "mail"
+)
+
 // Take claims up to limit jobs that are due at now, the longest due first. Lanes tells how many jobs
 // the caller has under way in each lane; it gets no more than perLane there. Whoever takes a job has
 // job.Lease to finish it; then it is due again. Of replicas that ask at once none gets what another got.
-func Take(ctx context.Context, s *store.Store, now time.Time, limit, perLane int, lanes map[string]int) ([]*db.Job, error) {
+// With only, jobs of other lanes are left.
+func Take(ctx context.Context, s *store.Store, now time.Time, limit, perLane int, lanes map[string]int, only ...string) ([]*db.Job, error) {
 	ctx = principal.System(ctx)
 	var full []string
 	for lane, n := range lanes {
@@ -92,12 +99,12 @@ func Take(ctx context.Context, s *store.Store, now time.Time, limit, perLane int
 		}
 	}
 	// Mostly there is nothing, and no transaction is needed to see that.
-	if found, err := due(s.Client, now, full).Exist(ctx); err != nil || !found {
+	if found, err := due(s.Client, now, full, only).Exist(ctx); err != nil || !found {
 		return nil, err
 	}
 	var taken []*db.Job
 	err := s.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
-		q := due(tx.Client, now, full)
+		q := due(tx.Client, now, full, only)
 		if tx.Dialect() == dialect.Postgres { // SQLite has one writer
 			q.ForUpdate(sql.WithLockAction(sql.SkipLocked))
 		}
@@ -135,11 +142,15 @@ func Take(ctx context.Context, s *store.Store, now time.Time, limit, perLane int
 	return taken, err
 }
 
-// due are the jobs that may be taken at now, without those of some lanes, the longest due first.
-func due(client *db.Client, now time.Time, without []string) *db.JobQuery {
+// due are the jobs that may be taken at now, without those of some lanes, or only those of some, the
+// longest due first.
+func due(client *db.Client, now time.Time, without, only []string) *db.JobQuery {
 	q := client.Job.Query().Where(entjob.FinishedAtIsNil(), entjob.RunAtLTE(now))
 	if len(without) > 0 {
 		q.Where(entjob.LaneNotIn(without...))
+	}
+	if len(only) > 0 {
+		q.Where(entjob.LaneIn(only...))
 	}
 	return q.Order(db.Asc(entjob.FieldRunAt, entjob.FieldID))
 }
@@ -229,5 +240,5 @@ func unnamed(s *sql.Selector) {
 
 // Due reports whether a job is due at now.
 func Due(ctx context.Context, s *store.Store, now time.Time) (bool, error) {
-	return due(s.Client, now, nil).Exist(principal.System(ctx))
+	return due(s.Client, now, nil, nil).Exist(principal.System(ctx))
 }

@@ -200,7 +200,7 @@ func TestDueJobsAreFoundByTheirIndex(t *testing.T) {
 		must(t, err)
 		for name, lanes := range map[string][]string{"all lanes": nil, "without some": {"1", "2"}} {
 			var selector *sql.Selector
-			_, err := queue.DueJobs(l.Client, start.Add(time.Hour), lanes).Where(func(s *sql.Selector) { selector = s }).Limit(32).All(principal.System(t.Context()))
+			_, err := queue.DueJobs(l.Client, start.Add(time.Hour), lanes, nil).Where(func(s *sql.Selector) { selector = s }).Limit(32).All(principal.System(t.Context()))
 			must(t, err)
 			selector.SetTotal(0) // count the parameters anew
 			query, args := selector.Query()

@@ -152,6 +152,9 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 	return dialer.DialContext(ctx, network, address)
 }
 
+// unreachable is one text for two causes: which names there are inside is not for the owner of a URL.
+const unreachable = "the host is not on the public internet, or there is none of this name"
+
 // reason says in words of our own what went wrong without an answer; the text of err would name
 // addresses and quote the receiver.
 func reason(err error) string {
@@ -162,9 +165,9 @@ func reason(err error) string {
 	)
 	switch {
 	case errors.Is(err, errNotPublic):
-		return "the host is not on the public internet"
+		return unreachable
 	case errors.As(err, &name):
-		return "the host name was not found"
+		return unreachable
 	case errors.As(err, &certificate):
 		return "the receiver's TLS certificate is not valid"
 	case errors.As(err, &operation) && operation.Op == "dial":

@@ -226,7 +226,7 @@ func TestFailuresSayWhatFailed(t *testing.T) {
 
 	for name, f := range map[string]struct{ target, reason string }{
 		"unknown authority": {tls, "TLS certificate"},
-		"no such name":      {"https://missing.example.com/", "name was not found"},
+		"no such name":      {"https://missing.example.com/", "there is none of this name"},
 		"no listener":       {"http://" + closed.Addr().String(), "no connection"},
 		"no TLS":            {strings.Replace(plain.URL, "http:", "https:", 1), "no HTTP"},
 		"no HTTP":           {"http://" + watch(listen(t)).Addr().String(), "no HTTP"},

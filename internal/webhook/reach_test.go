@@ -16,7 +16,7 @@ import (
 	"github.com/keytag/keytag/internal/webhook"
 )
 
-const notPublic = "the host is not on the public internet"
+const notPublic = "the host is not on the public internet, or there is none of this name"
 
 // forms are hosts as a URL spells them, and where a resolver or browser takes each.
 var forms = []struct{ host, addr string }{

@@ -57,6 +57,15 @@ func CheckURL(text string, allowPrivate bool) error {
 	return nil
 }
 
+// Host is the host that a URL leads to, in one spelling: the lane in which what goes there waits.
+func Host(target string) string {
+	u, err := url.Parse(target)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+}
+
 // isLocalhost is RFC 6761, 6.3: these names are loopback whatever a resolver says.
 func isLocalhost(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))

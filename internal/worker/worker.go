@@ -24,10 +24,12 @@ const (
 	// Interval is how often a worker looks for what is due.
 	Interval = time.Second
 	// concurrency is how many jobs one worker has under way at most, and perLane how many of those
-	// go to one place, such as a host: a slow one holds up its own and nobody else's, unless more
-	// than thirty are slow at once.
+	// go to one place, such as a host: a slow one holds up its own and nobody else's, unless very
+	// many are slow at once.
 	concurrency = 128
 	perLane     = 4
+	// outward is how many of them webhooks may be: what stays inside and mail never wait for hosts.
+	outward = 112
 	// limit bounds one attempt: an e-mail may take 20 s, and is noted then. It is shorter than the
 	// lease, so that no two replicas are at one job.
 	limit = job.Lease - 5*time.Second
@@ -57,8 +59,9 @@ type Worker struct {
 func (w *Worker) Run(ctx context.Context) {
 	w.freed = make(chan struct{}, 1)
 	var loops sync.WaitGroup
-	// Side by side: that many keys are due at once makes no alert late.
-	loops.Go(func() { w.repeat(ctx, nil, w.attend) })
+	// Side by side: that many keys are due at once for one makes none of the others late.
+	loops.Go(func() { w.repeat(ctx, nil, w.rotate) })
+	loops.Go(func() { w.repeat(ctx, nil, w.remind) })
 	loops.Go(func() { w.repeat(ctx, w.freed, w.begin) })
 	loops.Wait()
 	w.group.Wait()
@@ -82,7 +85,7 @@ func (w *Worker) repeat(ctx context.Context, woken <-chan struct{}, do func(cont
 // Tick does everything that is due now, and returns when it is done.
 func (w *Worker) Tick(ctx context.Context) error {
 	for {
-		err := errors.Join(w.attend(ctx), w.begin(ctx))
+		err := errors.Join(w.rotate(ctx), w.remind(ctx), w.begin(ctx))
 		w.group.Wait()
 		if err != nil || !w.more(ctx) {
 			return err
@@ -96,14 +99,20 @@ func (w *Worker) more(ctx context.Context) bool {
 	return err == nil && due
 }
 
-// attend sees to keys and rotations that are due.
-func (w *Worker) attend(ctx context.Context) error {
-	return errors.Join(
-		drain(ctx, w.Keys.RotateDue),
-		drain(ctx, w.Keys.ExpireClaims),
-		drain(ctx, w.Alerts.Remind),
-		w.tidy(ctx),
-	)
+// rotate begins the rotations that are due, and gives up those that nobody claimed.
+func (w *Worker) rotate(ctx context.Context) error {
+	if alive, err := w.Keys.Alive(ctx); !alive {
+		return err
+	}
+	return errors.Join(drain(ctx, w.Keys.RotateDue), drain(ctx, w.Keys.ExpireClaims))
+}
+
+// remind tells of the ends of keys, and deletes what nobody looks at any more.
+func (w *Worker) remind(ctx context.Context) error {
+	if alive, err := w.Keys.Alive(ctx); !alive {
+		return err
+	}
+	return errors.Join(drain(ctx, w.Alerts.Remind), w.tidy(ctx))
 }
 
 // drain calls do until it finds nothing, or fails.
@@ -122,7 +131,14 @@ func (w *Worker) begin(ctx context.Context) error {
 		if free == 0 {
 			return nil
 		}
-		taken, err := queue.Take(ctx, w.Store, w.Clock(), free, perLane, lanes)
+		var only []string
+		inside := lanes[queue.Inside] + lanes[queue.Mail]
+		if out := concurrency - free - inside; out >= outward {
+			only = []string{queue.Inside, queue.Mail}
+		} else {
+			free = min(free, outward-out)
+		}
+		taken, err := queue.Take(ctx, w.Store, w.Clock(), free, perLane, lanes, only...)
 		if err != nil || len(taken) == 0 {
 			return err
 		}
@@ -150,7 +166,7 @@ func (w *Worker) started(lane string) {
 func (w *Worker) ended(lane string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.total == concurrency || w.lanes[lane] == perLane {
+	if w.total >= outward || w.lanes[lane] == perLane {
 		select {
 		case w.freed <- struct{}{}:
 		default: // has one that is still to be heard, or nobody listens
@@ -174,15 +190,24 @@ func (w *Worker) capacity() (free int, lanes map[string]int) {
 func (w *Worker) attempt(ctx context.Context, row *db.Job) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err := w.do(ctx, row)
-	if err == nil {
+	var err error
+	if row.Attempts > job.MaxAttempts {
+		err = errors.New("taken too often: it may have ended its process")
+	} else if err = w.do(ctx, row); err == nil {
 		return
 	}
 	w.Log.ErrorContext(ctx, "job", "job", row.ID, "kind", string(row.Kind), "error", err)
 	// If this fails too, the job is taken up again when its lease has run out.
-	if err := queue.Fail(context.WithoutCancel(ctx), w.Store, w.Clock(), row); err != nil {
+	if err := w.failed(context.WithoutCancel(ctx), row); err != nil {
 		w.Log.ErrorContext(ctx, "job", "job", row.ID, "error", err)
 	}
+}
+
+func (w *Worker) failed(ctx context.Context, row *db.Job) error {
+	if row.Kind == job.Webhook { // a rotation may depend on it
+		return w.Keys.WebhookFailed(ctx, row)
+	}
+	return queue.Fail(ctx, w.Store, w.Clock(), row)
 }
 
 func (w *Worker) do(ctx context.Context, row *db.Job) (err error) {

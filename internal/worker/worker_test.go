@@ -200,18 +200,18 @@ func TestReceiversThatNeverAnswerDelayNobodyElse(t *testing.T) {
 	})
 }
 
-// However many alerts are due, no more than 128 are under way at a time; as they end others begin,
+// However many alerts are due, no more than 112 are under way at a time; as they end others begin,
 // without a pause.
 func TestWhatIsUnderWayIsBounded(t *testing.T) {
 	each(t, func(t *testing.T, p *plant) {
-		const receivers, alerts, most = 40, 8, 128
+		const receivers, alerts, most = 40, 8, 112
 		urls, begun, release := silent(t, receivers)
 		for _, url := range urls {
 			p.due(alerts, time.Now(), url)
 		}
 		cancel, returned := p.run()
 		defer cancel()
-		eventually(t, 10*time.Second, "128 are under way", func() bool { return sum(begun) >= most })
+		eventually(t, 10*time.Second, "112 are under way", func() bool { return sum(begun) >= most })
 		time.Sleep(2 * worker.Interval)
 		if n := sum(begun); n != most {
 			t.Errorf("%d are under way at once, want %d", n, most)

@@ -37,8 +37,8 @@ const (
 	FieldLastError = "last_error"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
-	// FieldCompletedAt holds the string denoting the completed_at field in the database.
-	FieldCompletedAt = "completed_at"
+	// FieldClaimedAt holds the string denoting the claimed_at field in the database.
+	FieldClaimedAt = "claimed_at"
 	// EdgeOldKey holds the string denoting the old_key edge name in mutations.
 	EdgeOldKey = "old_key"
 	// EdgeNewKey holds the string denoting the new_key edge name in mutations.
@@ -85,7 +85,7 @@ var Columns = []string{
 	FieldClaimUntil,
 	FieldLastError,
 	FieldCreatedAt,
-	FieldCompletedAt,
+	FieldClaimedAt,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -186,9 +186,9 @@ func ByCreatedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldCreatedAt, opts...).ToFunc()
 }
 
-// ByCompletedAt orders the results by the completed_at field.
-func ByCompletedAt(opts ...sql.OrderTermOption) OrderOption {
-	return sql.OrderByField(FieldCompletedAt, opts...).ToFunc()
+// ByClaimedAt orders the results by the claimed_at field.
+func ByClaimedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldClaimedAt, opts...).ToFunc()
 }
 
 // ByOldKeyField orders the results by old_key field.

@@ -127,9 +127,9 @@ func CreatedAt(v time.Time) predicate.Rotation {
 	return predicate.Rotation(sql.FieldEQ(FieldCreatedAt, v))
 }
 
-// CompletedAt applies equality check predicate on the "completed_at" field. It's identical to CompletedAtEQ.
-func CompletedAt(v time.Time) predicate.Rotation {
-	return predicate.Rotation(sql.FieldEQ(FieldCompletedAt, v))
+// ClaimedAt applies equality check predicate on the "claimed_at" field. It's identical to ClaimedAtEQ.
+func ClaimedAt(v time.Time) predicate.Rotation {
+	return predicate.Rotation(sql.FieldEQ(FieldClaimedAt, v))
 }
 
 // OrganizationIDEQ applies the EQ predicate on the "organization_id" field.
@@ -876,54 +876,54 @@ func CreatedAtLTE(v time.Time) predicate.Rotation {
 	return predicate.Rotation(sql.FieldLTE(FieldCreatedAt, v))
 }
 
-// CompletedAtEQ applies the EQ predicate on the "completed_at" field.
-func CompletedAtEQ(v time.Time) predicate.Rotation {
-	return predicate.Rotation(sql.FieldEQ(FieldCompletedAt, v))
+// ClaimedAtEQ applies the EQ predicate on the "claimed_at" field.
+func ClaimedAtEQ(v time.Time) predicate.Rotation {
+	return predicate.Rotation(sql.FieldEQ(FieldClaimedAt, v))
 }
 
-// CompletedAtNEQ applies the NEQ predicate on the "completed_at" field.
-func CompletedAtNEQ(v time.Time) predicate.Rotation {
-	return predicate.Rotation(sql.FieldNEQ(FieldCompletedAt, v))
+// ClaimedAtNEQ applies the NEQ predicate on the "claimed_at" field.
+func ClaimedAtNEQ(v time.Time) predicate.Rotation {
+	return predicate.Rotation(sql.FieldNEQ(FieldClaimedAt, v))
 }
 
-// CompletedAtIn applies the In predicate on the "completed_at" field.
-func CompletedAtIn(vs ...time.Time) predicate.Rotation {
-	return predicate.Rotation(sql.FieldIn(FieldCompletedAt, vs...))
+// ClaimedAtIn applies the In predicate on the "claimed_at" field.
+func ClaimedAtIn(vs ...time.Time) predicate.Rotation {
+	return predicate.Rotation(sql.FieldIn(FieldClaimedAt, vs...))
 }
 
-// CompletedAtNotIn applies the NotIn predicate on the "completed_at" field.
-func CompletedAtNotIn(vs ...time.Time) predicate.Rotation {
-	return predicate.Rotation(sql.FieldNotIn(FieldCompletedAt, vs...))
+// ClaimedAtNotIn applies the NotIn predicate on the "claimed_at" field.
+func ClaimedAtNotIn(vs ...time.Time) predicate.Rotation {
+	return predicate.Rotation(sql.FieldNotIn(FieldClaimedAt, vs...))
 }
 
-// CompletedAtGT applies the GT predicate on the "completed_at" field.
-func CompletedAtGT(v time.Time) predicate.Rotation {
-	return predicate.Rotation(sql.FieldGT(FieldCompletedAt, v))
+// ClaimedAtGT applies the GT predicate on the "claimed_at" field.
+func ClaimedAtGT(v time.Time) predicate.Rotation {
+	return predicate.Rotation(sql.FieldGT(FieldClaimedAt, v))
 }
 
-// CompletedAtGTE applies the GTE predicate on the "completed_at" field.
-func CompletedAtGTE(v time.Time) predicate.Rotation {
-	return predicate.Rotation(sql.FieldGTE(FieldCompletedAt, v))
+// ClaimedAtGTE applies the GTE predicate on the "claimed_at" field.
+func ClaimedAtGTE(v time.Time) predicate.Rotation {
+	return predicate.Rotation(sql.FieldGTE(FieldClaimedAt, v))
 }
 
-// CompletedAtLT applies the LT predicate on the "completed_at" field.
-func CompletedAtLT(v time.Time) predicate.Rotation {
-	return predicate.Rotation(sql.FieldLT(FieldCompletedAt, v))
+// ClaimedAtLT applies the LT predicate on the "claimed_at" field.
+func ClaimedAtLT(v time.Time) predicate.Rotation {
+	return predicate.Rotation(sql.FieldLT(FieldClaimedAt, v))
 }
 
-// CompletedAtLTE applies the LTE predicate on the "completed_at" field.
-func CompletedAtLTE(v time.Time) predicate.Rotation {
-	return predicate.Rotation(sql.FieldLTE(FieldCompletedAt, v))
+// ClaimedAtLTE applies the LTE predicate on the "claimed_at" field.
+func ClaimedAtLTE(v time.Time) predicate.Rotation {
+	return predicate.Rotation(sql.FieldLTE(FieldClaimedAt, v))
 }
 
-// CompletedAtIsNil applies the IsNil predicate on the "completed_at" field.
-func CompletedAtIsNil() predicate.Rotation {
-	return predicate.Rotation(sql.FieldIsNull(FieldCompletedAt))
+// ClaimedAtIsNil applies the IsNil predicate on the "claimed_at" field.
+func ClaimedAtIsNil() predicate.Rotation {
+	return predicate.Rotation(sql.FieldIsNull(FieldClaimedAt))
 }
 
-// CompletedAtNotNil applies the NotNil predicate on the "completed_at" field.
-func CompletedAtNotNil() predicate.Rotation {
-	return predicate.Rotation(sql.FieldNotNull(FieldCompletedAt))
+// ClaimedAtNotNil applies the NotNil predicate on the "claimed_at" field.
+func ClaimedAtNotNil() predicate.Rotation {
+	return predicate.Rotation(sql.FieldNotNull(FieldClaimedAt))
 }
 
 // HasOldKey applies the HasEdge predicate on the "old_key" edge.

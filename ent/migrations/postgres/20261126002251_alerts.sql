@@ -162,7 +162,7 @@ CREATE TABLE "rotations" (
   "claim_until" timestamptz NULL,
   "last_error" character varying NULL COLLATE "C",
   "created_at" timestamptz NOT NULL,
-  "completed_at" timestamptz NULL,
+  "claimed_at" timestamptz NULL,
   "old_key_id" character varying NOT NULL COLLATE "C",
   "new_key_id" character varying NULL COLLATE "C",
   "job_id" character varying NULL COLLATE "C",

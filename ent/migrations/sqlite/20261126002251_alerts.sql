@@ -147,7 +147,7 @@ CREATE TABLE `rotations` (
   `claim_until` datetime NULL,
   `last_error` text NULL,
   `created_at` datetime NOT NULL,
-  `completed_at` datetime NULL,
+  `claimed_at` datetime NULL,
   `old_key_id` text NOT NULL,
   `new_key_id` text NULL,
   `job_id` text NULL,
