@@ -165,6 +165,7 @@ var systemFiles = []string{
 	"internal/directory/users.go",     // the viewer's own row; who else administers
 	"internal/keys/authority.go",      // a held key with what stands beside it
 	"internal/keys/heartbeat.go",      // downtime of all organizations
+	"internal/keys/issue.go",          // the schedule of a new key's line
 	"internal/keys/judge.go",          // environments of a presented key's project
 	"internal/keys/policy.go",         // what binds a key, whoever changes it
 	"internal/keys/remove.go",         // a key that is hidden already

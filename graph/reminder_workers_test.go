@@ -75,6 +75,9 @@ func TestRemindersOfAnEndPutOff(t *testing.T) {
 		}
 		s.wantTold(id, start.Add(13*oneDay))
 		s.goTo(before.Add(gap - oneDay))
+		if err := s.worker.Keys.Beat(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		s.work()
 		s.wantTold(id, start.Add(13*oneDay), s.clock())
 	})

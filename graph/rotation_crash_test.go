@@ -228,7 +228,7 @@ func TestNothingInADumpVerifies(t *testing.T) {
 					}
 				}
 				for _, secret := range []string{h.text("claimToken"), h.text("secret"), l.text, l.signer} {
-					if secret != "" && strings.Contains(dump, secret[strings.LastIndexByte(secret, '_')+1:]) {
+					if secret != "" && strings.Contains(dump, secret[len(secret)-24:]) {
 						t.Error("a secret is in the dump")
 					}
 				}
