@@ -37,6 +37,8 @@ type APIKey struct {
 	CreatedByID *string `json:"created_by_id,omitempty"`
 	// Name holds the value of the "name" field.
 	Name string `json:"name,omitempty"`
+	// the name as it is ordered and searched by: NFC, in lower case
+	NameFolded string `json:"name_folded,omitempty"`
 	// Description holds the value of the "description" field.
 	Description string `json:"description,omitempty"`
 	// sorted, without duplicates; key_scopes holds the same for searching
@@ -264,7 +266,7 @@ func (*APIKey) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case apikey.FieldGeneration:
 			values[i] = new(sql.NullInt64)
-		case apikey.FieldID, apikey.FieldOrganizationID, apikey.FieldProjectID, apikey.FieldEnvironmentID, apikey.FieldOwnerID, apikey.FieldCreatedByID, apikey.FieldName, apikey.FieldDescription, apikey.FieldKeyPrefix, apikey.FieldFamilyID, apikey.FieldReplacesID, apikey.FieldReplacedByID, apikey.FieldLastUsedIP, apikey.FieldSuspensionNote, apikey.FieldRevocationReason, apikey.FieldRevocationNote, apikey.FieldRevokedByUserID, apikey.FieldRevokedByKeyID:
+		case apikey.FieldID, apikey.FieldOrganizationID, apikey.FieldProjectID, apikey.FieldEnvironmentID, apikey.FieldOwnerID, apikey.FieldCreatedByID, apikey.FieldName, apikey.FieldNameFolded, apikey.FieldDescription, apikey.FieldKeyPrefix, apikey.FieldFamilyID, apikey.FieldReplacesID, apikey.FieldReplacedByID, apikey.FieldLastUsedIP, apikey.FieldSuspensionNote, apikey.FieldRevocationReason, apikey.FieldRevocationNote, apikey.FieldRevokedByUserID, apikey.FieldRevokedByKeyID:
 			values[i] = new(sql.NullString)
 		case apikey.FieldPendingSince, apikey.FieldCreatedAt, apikey.FieldUpdatedAt, apikey.FieldAuthenticatedAt, apikey.FieldLastUsedAt, apikey.FieldExpiresAt, apikey.FieldUnusedSince, apikey.FieldInactivityExpiresAt, apikey.FieldGraceExpiresAt, apikey.FieldRotatedAt, apikey.FieldSuspendedAt, apikey.FieldRevokedAt, apikey.FieldRemovedAt, apikey.FieldNextRotationAt, apikey.FieldLookAt, apikey.FieldEffectiveExpiresAt:
 			values[i] = new(sql.NullTime)
@@ -326,6 +328,12 @@ func (_m *APIKey) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field name", values[i])
 			} else if value.Valid {
 				_m.Name = value.String
+			}
+		case apikey.FieldNameFolded:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field name_folded", values[i])
+			} else if value.Valid {
+				_m.NameFolded = value.String
 			}
 		case apikey.FieldDescription:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -657,6 +665,9 @@ func (_m *APIKey) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("name=")
 	builder.WriteString(_m.Name)
+	builder.WriteString(", ")
+	builder.WriteString("name_folded=")
+	builder.WriteString(_m.NameFolded)
 	builder.WriteString(", ")
 	builder.WriteString("description=")
 	builder.WriteString(_m.Description)

@@ -79,6 +79,20 @@ func (_c *APIKeyCreate) SetName(v string) *APIKeyCreate {
 	return _c
 }
 
+// SetNameFolded sets the "name_folded" field.
+func (_c *APIKeyCreate) SetNameFolded(v string) *APIKeyCreate {
+	_c.mutation.SetNameFolded(v)
+	return _c
+}
+
+// SetNillableNameFolded sets the "name_folded" field if the given value is not nil.
+func (_c *APIKeyCreate) SetNillableNameFolded(v *string) *APIKeyCreate {
+	if v != nil {
+		_c.SetNameFolded(*v)
+	}
+	return _c
+}
+
 // SetDescription sets the "description" field.
 func (_c *APIKeyCreate) SetDescription(v string) *APIKeyCreate {
 	_c.mutation.SetDescription(v)
@@ -740,6 +754,10 @@ func (_c *APIKeyCreate) createSpec() (*APIKey, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Name(); ok {
 		_spec.SetField(apikey.FieldName, field.TypeString, value)
 		_node.Name = value
+	}
+	if value, ok := _c.mutation.NameFolded(); ok {
+		_spec.SetField(apikey.FieldNameFolded, field.TypeString, value)
+		_node.NameFolded = value
 	}
 	if value, ok := _c.mutation.Description(); ok {
 		_spec.SetField(apikey.FieldDescription, field.TypeString, value)

@@ -46,6 +46,26 @@ func (_u *APIKeyUpdate) SetNillableName(v *string) *APIKeyUpdate {
 	return _u
 }
 
+// SetNameFolded sets the "name_folded" field.
+func (_u *APIKeyUpdate) SetNameFolded(v string) *APIKeyUpdate {
+	_u.mutation.SetNameFolded(v)
+	return _u
+}
+
+// SetNillableNameFolded sets the "name_folded" field if the given value is not nil.
+func (_u *APIKeyUpdate) SetNillableNameFolded(v *string) *APIKeyUpdate {
+	if v != nil {
+		_u.SetNameFolded(*v)
+	}
+	return _u
+}
+
+// ClearNameFolded clears the value of the "name_folded" field.
+func (_u *APIKeyUpdate) ClearNameFolded() *APIKeyUpdate {
+	_u.mutation.ClearNameFolded()
+	return _u
+}
+
 // SetDescription sets the "description" field.
 func (_u *APIKeyUpdate) SetDescription(v string) *APIKeyUpdate {
 	_u.mutation.SetDescription(v)
@@ -706,6 +726,12 @@ func (_u *APIKeyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(apikey.FieldName, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.NameFolded(); ok {
+		_spec.SetField(apikey.FieldNameFolded, field.TypeString, value)
+	}
+	if _u.mutation.NameFoldedCleared() {
+		_spec.ClearField(apikey.FieldNameFolded, field.TypeString)
+	}
 	if value, ok := _u.mutation.Description(); ok {
 		_spec.SetField(apikey.FieldDescription, field.TypeString, value)
 	}
@@ -1032,6 +1058,26 @@ func (_u *APIKeyUpdateOne) SetNillableName(v *string) *APIKeyUpdateOne {
 	if v != nil {
 		_u.SetName(*v)
 	}
+	return _u
+}
+
+// SetNameFolded sets the "name_folded" field.
+func (_u *APIKeyUpdateOne) SetNameFolded(v string) *APIKeyUpdateOne {
+	_u.mutation.SetNameFolded(v)
+	return _u
+}
+
+// SetNillableNameFolded sets the "name_folded" field if the given value is not nil.
+func (_u *APIKeyUpdateOne) SetNillableNameFolded(v *string) *APIKeyUpdateOne {
+	if v != nil {
+		_u.SetNameFolded(*v)
+	}
+	return _u
+}
+
+// ClearNameFolded clears the value of the "name_folded" field.
+func (_u *APIKeyUpdateOne) ClearNameFolded() *APIKeyUpdateOne {
+	_u.mutation.ClearNameFolded()
 	return _u
 }
 
@@ -1724,6 +1770,12 @@ func (_u *APIKeyUpdateOne) sqlSave(ctx context.Context) (_node *APIKey, err erro
 	}
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(apikey.FieldName, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.NameFolded(); ok {
+		_spec.SetField(apikey.FieldNameFolded, field.TypeString, value)
+	}
+	if _u.mutation.NameFoldedCleared() {
+		_spec.ClearField(apikey.FieldNameFolded, field.TypeString)
 	}
 	if value, ok := _u.mutation.Description(); ok {
 		_spec.SetField(apikey.FieldDescription, field.TypeString, value)

@@ -73,6 +73,7 @@ type APIKeyMutation struct {
 	typ                   string
 	id                    *string
 	name                  *string
+	name_folded           *string
 	description           *string
 	scopes                *[]string
 	appendscopes          []string
@@ -479,6 +480,55 @@ func (m *APIKeyMutation) OldName(ctx context.Context) (v string, err error) {
 // ResetName resets all changes to the "name" field.
 func (m *APIKeyMutation) ResetName() {
 	m.name = nil
+}
+
+// SetNameFolded sets the "name_folded" field.
+func (m *APIKeyMutation) SetNameFolded(s string) {
+	m.name_folded = &s
+}
+
+// NameFolded returns the value of the "name_folded" field in the mutation.
+func (m *APIKeyMutation) NameFolded() (r string, exists bool) {
+	v := m.name_folded
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNameFolded returns the old "name_folded" field's value of the APIKey entity.
+// If the APIKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *APIKeyMutation) OldNameFolded(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNameFolded is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNameFolded requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNameFolded: %w", err)
+	}
+	return oldValue.NameFolded, nil
+}
+
+// ClearNameFolded clears the value of the "name_folded" field.
+func (m *APIKeyMutation) ClearNameFolded() {
+	m.name_folded = nil
+	m.clearedFields[apikey.FieldNameFolded] = struct{}{}
+}
+
+// NameFoldedCleared returns if the "name_folded" field was cleared in this mutation.
+func (m *APIKeyMutation) NameFoldedCleared() bool {
+	_, ok := m.clearedFields[apikey.FieldNameFolded]
+	return ok
+}
+
+// ResetNameFolded resets all changes to the "name_folded" field.
+func (m *APIKeyMutation) ResetNameFolded() {
+	m.name_folded = nil
+	delete(m.clearedFields, apikey.FieldNameFolded)
 }
 
 // SetDescription sets the "description" field.
@@ -2366,7 +2416,7 @@ func (m *APIKeyMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *APIKeyMutation) Fields() []string {
-	fields := make([]string, 0, 38)
+	fields := make([]string, 0, 39)
 	if m.organization != nil {
 		fields = append(fields, apikey.FieldOrganizationID)
 	}
@@ -2384,6 +2434,9 @@ func (m *APIKeyMutation) Fields() []string {
 	}
 	if m.name != nil {
 		fields = append(fields, apikey.FieldName)
+	}
+	if m.name_folded != nil {
+		fields = append(fields, apikey.FieldNameFolded)
 	}
 	if m.description != nil {
 		fields = append(fields, apikey.FieldDescription)
@@ -2501,6 +2554,8 @@ func (m *APIKeyMutation) Field(name string) (ent.Value, bool) {
 		return m.CreatedByID()
 	case apikey.FieldName:
 		return m.Name()
+	case apikey.FieldNameFolded:
+		return m.NameFolded()
 	case apikey.FieldDescription:
 		return m.Description()
 	case apikey.FieldScopes:
@@ -2586,6 +2641,8 @@ func (m *APIKeyMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldCreatedByID(ctx)
 	case apikey.FieldName:
 		return m.OldName(ctx)
+	case apikey.FieldNameFolded:
+		return m.OldNameFolded(ctx)
 	case apikey.FieldDescription:
 		return m.OldDescription(ctx)
 	case apikey.FieldScopes:
@@ -2700,6 +2757,13 @@ func (m *APIKeyMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetName(v)
+		return nil
+	case apikey.FieldNameFolded:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNameFolded(v)
 		return nil
 	case apikey.FieldDescription:
 		v, ok := value.(string)
@@ -2976,6 +3040,9 @@ func (m *APIKeyMutation) ClearedFields() []string {
 	if m.FieldCleared(apikey.FieldCreatedByID) {
 		fields = append(fields, apikey.FieldCreatedByID)
 	}
+	if m.FieldCleared(apikey.FieldNameFolded) {
+		fields = append(fields, apikey.FieldNameFolded)
+	}
 	if m.FieldCleared(apikey.FieldReplacesID) {
 		fields = append(fields, apikey.FieldReplacesID)
 	}
@@ -3061,6 +3128,9 @@ func (m *APIKeyMutation) ClearField(name string) error {
 		return nil
 	case apikey.FieldCreatedByID:
 		m.ClearCreatedByID()
+		return nil
+	case apikey.FieldNameFolded:
+		m.ClearNameFolded()
 		return nil
 	case apikey.FieldReplacesID:
 		m.ClearReplacesID()
@@ -3153,6 +3223,9 @@ func (m *APIKeyMutation) ResetField(name string) error {
 		return nil
 	case apikey.FieldName:
 		m.ResetName()
+		return nil
+	case apikey.FieldNameFolded:
+		m.ResetNameFolded()
 		return nil
 	case apikey.FieldDescription:
 		m.ResetDescription()

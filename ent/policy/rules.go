@@ -43,6 +43,14 @@ func visibleKeys(p *principal.Principal) Predicate {
 	}
 }
 
+// VisibleKeys is the rule of api_keys, for statements that name the table inside another.
+func VisibleKeys(p *principal.Principal) Predicate {
+	if p.IsSystem() {
+		return func(*sql.Selector) {}
+	}
+	return visibleKeys(p)
+}
+
 func visibleFamilies(p *principal.Principal) Predicate {
 	return keysWithFamily(p, "id")
 }

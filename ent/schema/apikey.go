@@ -27,6 +27,8 @@ func (APIKey) Fields() []ent.Field {
 		field.String("created_by_id").Optional().Nillable().Immutable(),
 
 		field.String("name").NotEmpty(),
+		field.String("name_folded").Optional().
+			Comment("the name as it is ordered and searched by: NFC, in lower case"),
 		field.String("description").NotEmpty(),
 		field.Strings("scopes").
 			Comment("sorted, without duplicates; key_scopes holds the same for searching"),
@@ -111,6 +113,17 @@ func (APIKey) Indexes() []ent.Index {
 		index.Fields("organization_id", "effective_expires_at", "id"),
 		index.Fields("project_id", "effective_expires_at", "id"),
 		index.Fields("owner_id", "effective_expires_at", "id"),
+		index.Fields("organization_id", "expires_at", "id"),
+		index.Fields("project_id", "expires_at", "id"),
+		index.Fields("organization_id", "last_used_at", "id"),
+		index.Fields("project_id", "last_used_at", "id"),
+		index.Fields("organization_id", "name_folded", "id"),
+		index.Fields("project_id", "name_folded", "id"),
+		index.Fields("created_by_id", "id"),
+		index.Fields("organization_id", "next_rotation_at", "id").
+			Annotations(entsql.IndexWhere("next_rotation_at IS NOT NULL")),
+		index.Fields("project_id", "next_rotation_at", "id").
+			Annotations(entsql.IndexWhere("next_rotation_at IS NOT NULL")),
 		index.Fields("look_at").
 			Annotations(entsql.IndexWhere("look_at IS NOT NULL")).StorageKey("apikeys_look_due"),
 		index.Fields("next_rotation_at").

@@ -25,6 +25,7 @@ import (
 	"github.com/keytag/keytag/internal/job"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/page"
 	"github.com/keytag/keytag/internal/principal"
 	gqlparser "github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -3906,8 +3907,36 @@ input ApiKeyFilter {
   environmentIds: [ID!]
   "Of one of these owners."
   ownerIds: [ID!]
+  "Made by one of these users."
+  createdByIds: [ID!]
+  "Ended, or going to end, because of one of these clocks."
+  endReasons: [ApiKeyEndReason!]
+  "Effective end before this instant, whichever clock causes it. Keys already ended are left out unless ` + "`" + `statuses` + "`" + ` is given."
+  expiringBefore: DateTime
+  "Like expiringBefore, counted from now."
+  expiringWithin: Duration
+  "Last use (creation, when never used) before this instant."
+  unusedSince: DateTime
+  "Like unusedSince, counted back from now."
+  unusedFor: Duration
+  "True: only keys never used. False: only used ones."
+  neverUsed: Boolean
+  "When they were made."
+  createdAt: DateTimeRange
+  "Their lifetime end."
+  expiresAt: DateTimeRange
+  "Their last use."
+  lastUsedAt: DateTimeRange
+  "Case-insensitive."
+  nameStartsWith: String
   "Exact public prefix, as printed at the start of the key."
   keyPrefix: String
+  "Of this rotation line."
+  familyId: ID
+  "To be rotated by schedule before this instant."
+  rotationDueBefore: DateTime
+  "True: only keys with a notification. False: only keys without."
+  hasNotification: Boolean
 }
 
 "Conditions are combined: all present must hold. At most 50 scopes each."
@@ -3934,8 +3963,16 @@ input ApiKeyOrder {
 enum ApiKeyOrderField {
   "createdAt."
   CREATED_AT
+  "expiresAt."
+  EXPIRES_AT
   "effectiveExpiresAt."
   EFFECTIVE_EXPIRES_AT
+  "lastUsedAt."
+  LAST_USED_AT
+  "rotation.nextRotationAt."
+  NEXT_ROTATION_AT
+  "name, whatever its case."
+  NAME
 }
 
 "The direction of an order."
@@ -20497,7 +20534,7 @@ func (ec *executionContext) unmarshalInputApiKeyFilter(ctx context.Context, obj 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"scopes", "statuses", "projectIds", "environmentIds", "ownerIds", "keyPrefix"}
+	fieldsInOrder := [...]string{"scopes", "statuses", "projectIds", "environmentIds", "ownerIds", "createdByIds", "endReasons", "expiringBefore", "expiringWithin", "unusedSince", "unusedFor", "neverUsed", "createdAt", "expiresAt", "lastUsedAt", "nameStartsWith", "keyPrefix", "familyId", "rotationDueBefore", "hasNotification"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -20539,6 +20576,83 @@ func (ec *executionContext) unmarshalInputApiKeyFilter(ctx context.Context, obj 
 				return it, err
 			}
 			it.OwnerIDs = data
+		case "createdByIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("createdByIds"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CreatedByIDs = data
+		case "endReasons":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endReasons"))
+			data, err := ec.unmarshalOApiKeyEndReason2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐEndReasonᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EndReasons = data
+		case "expiringBefore":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expiringBefore"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpiringBefore = data
+		case "expiringWithin":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expiringWithin"))
+			data, err := ec.unmarshalODuration2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpiringWithin = data
+		case "unusedSince":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("unusedSince"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UnusedSince = data
+		case "unusedFor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("unusedFor"))
+			data, err := ec.unmarshalODuration2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UnusedFor = data
+		case "neverUsed":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("neverUsed"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NeverUsed = data
+		case "createdAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("createdAt"))
+			data, err := ec.unmarshalODateTimeRange2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋpageᚐRange(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CreatedAt = data
+		case "expiresAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expiresAt"))
+			data, err := ec.unmarshalODateTimeRange2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋpageᚐRange(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpiresAt = data
+		case "lastUsedAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lastUsedAt"))
+			data, err := ec.unmarshalODateTimeRange2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋpageᚐRange(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LastUsedAt = data
+		case "nameStartsWith":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("nameStartsWith"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NameStartsWith = data
 		case "keyPrefix":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("keyPrefix"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -20546,6 +20660,27 @@ func (ec *executionContext) unmarshalInputApiKeyFilter(ctx context.Context, obj 
 				return it, err
 			}
 			it.KeyPrefix = data
+		case "familyId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("familyId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.FamilyID = data
+		case "rotationDueBefore":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rotationDueBefore"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RotationDueBefore = data
+		case "hasNotification":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hasNotification"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.HasNotification = data
 		}
 	}
 	return it, nil
@@ -20664,7 +20799,7 @@ func (ec *executionContext) unmarshalInputAuditEventFilter(ctx context.Context, 
 			it.SubjectID = data
 		case "at":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("at"))
-			data, err := ec.unmarshalODateTimeRange2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋauditᚐRange(ctx, v)
+			data, err := ec.unmarshalODateTimeRange2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋpageᚐRange(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -21347,8 +21482,8 @@ func UnmarshalCreateWebhookAlertSourceInput(ctx context.Context, raw any) (alert
 	return out, err
 }
 
-func (ec *executionContext) unmarshalInputDateTimeRange(ctx context.Context, obj any) (audit.Range, error) {
-	var it audit.Range
+func (ec *executionContext) unmarshalInputDateTimeRange(ctx context.Context, obj any) (page.Range, error) {
+	var it page.Range
 	if obj == nil {
 		return it, nil
 	}
@@ -21397,8 +21532,8 @@ func (ec *executionContext) unmarshalInputDateTimeRange(ctx context.Context, obj
 //
 // ctx must come from a gqlgen request; outside one there is no unmarshaler to use
 // and the returned error says so.
-func UnmarshalDateTimeRange(ctx context.Context, raw any) (audit.Range, error) {
-	var out audit.Range
+func UnmarshalDateTimeRange(ctx context.Context, raw any) (page.Range, error) {
+	var out page.Range
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "DateTimeRange", raw, &out)
 	return out, err
 }
@@ -27598,6 +27733,21 @@ func (ec *executionContext) marshalNApiKeyEdge2ᚖgithubᚗcomᚋkeytagᚋkeytag
 	return ec._ApiKeyEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNApiKeyEndReason2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐEndReason(ctx context.Context, v any) (lifecycle.EndReason, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := lifecycle.EndReason(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNApiKeyEndReason2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐEndReason(ctx context.Context, sel ast.SelectionSet, v lifecycle.EndReason) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ApiKeyEndReason!")
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNApiKeyOrderField2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐOrderField(ctx context.Context, v any) (keys.OrderField, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := keys.OrderField(tmp)
@@ -28663,6 +28813,42 @@ func (ec *executionContext) marshalOApiKeyConnection2ᚖgithubᚗcomᚋkeytagᚋ
 	return ec._ApiKeyConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOApiKeyEndReason2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐEndReasonᚄ(ctx context.Context, v any) ([]lifecycle.EndReason, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]lifecycle.EndReason, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNApiKeyEndReason2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐEndReason(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOApiKeyEndReason2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐEndReasonᚄ(ctx context.Context, sel ast.SelectionSet, v []lifecycle.EndReason) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNApiKeyEndReason2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐEndReason(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOApiKeyEndReason2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐEndReason(ctx context.Context, v any) (*lifecycle.EndReason, error) {
 	if v == nil {
 		return nil, nil
@@ -28846,7 +29032,7 @@ func (ec *executionContext) marshalODateTime2ᚖtimeᚐTime(ctx context.Context,
 	return res
 }
 
-func (ec *executionContext) unmarshalODateTimeRange2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋauditᚐRange(ctx context.Context, v any) (*audit.Range, error) {
+func (ec *executionContext) unmarshalODateTimeRange2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋpageᚐRange(ctx context.Context, v any) (*page.Range, error) {
 	if v == nil {
 		return nil, nil
 	}

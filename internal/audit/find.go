@@ -26,14 +26,7 @@ type Filter struct {
 	ActorUserID   *string
 	ActorAPIKeyID *string
 	SubjectID     *string
-	At            *Range
-}
-
-// Range is half-open: From ≤ value < Before. IsNull asks for unset values, or for set ones.
-type Range struct {
-	From   *time.Time
-	Before *time.Time
-	IsNull *bool
+	At            *page.Range
 }
 
 // Events is a page of events, newest first.

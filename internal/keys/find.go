@@ -2,63 +2,17 @@ package keys
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"entgo.io/ent/dialect/sql"
 
 	"github.com/keytag/keytag/ent/db"
-	"github.com/keytag/keytag/ent/db/apikey"
+	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/internal/fault"
-	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/page"
-	"github.com/keytag/keytag/internal/scope"
-	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/store"
-	"github.com/keytag/keytag/internal/typeid"
 )
-
-// Filter bounds a list of keys; every condition present must hold. A nil list is absent, an empty
-// one matches nothing.
-type Filter struct {
-	Scopes         *ScopeFilter
-	Statuses       []lifecycle.Status
-	ProjectIDs     []string
-	EnvironmentIDs []string
-	OwnerIDs       []string
-	KeyPrefix      *string
-	createdByID    *string
-}
-
-// ScopeFilter bounds a list of keys by their scopes. An empty Any matches nothing; empty All, None
-// and Grants match everything.
-type ScopeFilter struct {
-	Any    []string
-	All    []string
-	None   []string
-	Grants []string
-}
-
-// OrderField is what keys can be ordered by. Values are those of the GraphQL enum
-// ApiKeyOrderField.
-type OrderField string
-
-const (
-	ByCreation     OrderField = "CREATED_AT"
-	ByEffectiveEnd OrderField = "EFFECTIVE_EXPIRES_AT"
-)
-
-// Direction of an order. Values are those of the GraphQL enum OrderDirection.
-type Direction string
-
-const (
-	Ascending  Direction = "ASC"
-	Descending Direction = "DESC"
-)
-
-// Order of a list of keys. The zero Order is newest first.
-type Order struct {
-	Field     OrderField
-	Direction Direction
-}
 
 // Search is a list of keys to be read. Within holds further bounds that are not the caller's, such
 // as the project of `Project.apiKeys`.
@@ -84,7 +38,7 @@ func (r UserRelation) Of(userID string) Filter {
 	if r == OwnedBy {
 		return Filter{OwnerIDs: []string{userID}}
 	}
-	return Filter{createdByID: &userID}
+	return Filter{CreatedByIDs: []string{userID}}
 }
 
 // Relation is an object beside a key that a list loads with it.
@@ -98,40 +52,35 @@ const (
 	WithEnvironment  Relation = "environment"
 	WithReplaces     Relation = "replaces"
 	WithReplacedBy   Relation = "replacedBy"
+	WithNotification Relation = "notification"
 )
 
 // Found is a page of keys.
 type Found struct {
 	page.Page[*View]
-	order  string
-	search *db.APIKeyQuery
+	order ordering
+	count func(context.Context) (int, error)
 }
 
 // Cursor is the place of a key of the page in the whole list.
-func (f *Found) Cursor(v *View) string {
-	c := page.Cursor{ID: v.ID}
-	if f.order == orderName(ByEffectiveEnd) {
-		c.At = *v.APIKey.EffectiveExpiresAt
-	}
-	return page.Encode(f.order, c)
-}
+func (f *Found) Cursor(v *View) string { return page.Encode(f.order.name, f.order.cursor(v.APIKey)) }
 
-// Count is how many keys the whole list has, counted up to page.MaxCount + 1.
-func (f *Found) Count(ctx context.Context) (int, error) {
-	rows, err := f.search.Clone().Limit(page.MaxCount + 1).
-		Modify(func(s *sql.Selector) { s.SelectExpr(sql.Expr("1")) }).Ints(ctx)
-	return len(rows), err
-}
+// Count is how many keys the whole list has, counted up to page.MaxCount + 1. It fails as Find does.
+func (f *Found) Count(ctx context.Context) (int, error) { return f.count(ctx) }
 
-// Find lists keys that the caller may see. User errors: InputError on the filter or the page.
+// findLimit is how long a list, or its count, is looked for.
+const findLimit = 2 * time.Second
+
+// Find lists keys that the caller may see. User errors: InputError on the filter or the page. What no
+// index bounds is given up after two seconds: `query.too_expensive`.
 func (a *Authority) Find(ctx context.Context, s Search) (*Found, error) {
 	now := a.now()
 	order := Order{Field: ByCreation, Direction: Descending}
 	if s.OrderBy != nil {
 		order = *s.OrderBy
 	}
-	name := orderName(order.Field)
-	bounds, err := s.Page.Bounds(name)
+	by := orderings[order.Field]
+	bounds, err := s.Page.Bounds(by.name)
 	if err != nil {
 		return nil, err
 	}
@@ -140,40 +89,58 @@ func (a *Authority) Find(ctx context.Context, s Search) (*Found, error) {
 			return nil, err
 		}
 	}
-	all := a.store.Client.APIKey.Query().Where(s.Within.predicates(now)...)
+	ps := s.Within.predicates(now)
 	if s.Filter != nil {
-		all.Where(s.Filter.predicates(now)...)
+		ps = append(ps, s.Filter.predicates(now)...)
 	}
 	if s.Filter == nil || s.Filter.Statuses == nil {
-		all.Where(handedOver(now))
+		ps = append(ps, handedOver(now))
 	}
-	rows, err := readPage(ctx, load(all.Clone(), s.With), order, bounds)
+	plan, err := a.plan(ctx, s, order)
 	if err != nil {
-		return nil, err
+		return nil, tooExpensive(ctx, err)
+	}
+	limited, cancel := context.WithTimeout(ctx, findLimit)
+	defer cancel()
+	rows, err := by.read(limited, bounds, func(ctx context.Context, part stretch, b page.Bounds) ([]*db.APIKey, error) {
+		all := ps
+		if part.only != nil {
+			all = append(ps[:len(ps):len(ps)], part.only)
+		}
+		behind, sorted := store.Keyset(b, order.Direction == Descending, part.columns...)
+		q := load(a.store.Client.APIKey.Query(), s.With)
+		return plan.narrow(ctx, q, all, behind, sorted, b.Size+1).Where(behind).Order(sorted).Limit(b.Size + 1).All(ctx)
+	})
+	if err != nil {
+		return nil, tooExpensive(ctx, err)
 	}
 	views := make([]*View, len(rows))
 	for i, row := range rows {
 		views[i] = view(ctx, row, now)
 	}
-	return &Found{Page: page.Of(bounds, views), order: name, search: all}, nil
+	return &Found{Page: page.Of(bounds, views), order: by, count: func(ctx context.Context) (int, error) {
+		return a.count(ctx, plan, ps)
+	}}, nil
 }
 
-// orderName marks the cursors of an order. Both directions share their cursors.
-func orderName(f OrderField) string {
-	if f == ByEffectiveEnd {
-		return "e"
-	}
-	return "c"
+func (a *Authority) count(ctx context.Context, plan plan, ps []predicate.APIKey) (int, error) {
+	limited, cancel := context.WithTimeout(ctx, findLimit)
+	defer cancel()
+	rows, err := plan.whole(a.store.Client.APIKey.Query(), ps).Limit(page.MaxCount + 1).
+		Modify(func(s *sql.Selector) { s.SelectExpr(sql.Expr("1")) }).Ints(limited)
+	return len(rows), tooExpensive(ctx, err)
 }
 
-func readPage(ctx context.Context, q *db.APIKeyQuery, o Order, b page.Bounds) ([]*db.APIKey, error) {
-	// The order of ids is the order of creation.
-	columns := []string{apikey.FieldID}
-	if o.Field == ByEffectiveEnd {
-		columns = []string{apikey.FieldEffectiveExpiresAt, apikey.FieldID}
+// tooExpensive tells a search that was given up from one whose caller has gone.
+func tooExpensive(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && !store.IsInterrupted(err) {
+		return err
 	}
-	behind, order := store.Keyset(b, o.Direction == Descending, columns...)
-	return q.Where(behind).Order(order).Limit(b.Size + 1).All(ctx)
+	return &fault.Error{
+		Code:    "query.too_expensive",
+		Message: "no index bounds this search; narrow it by projectIds, ownerIds, scopes or createdAt, or order it by what it is filtered by",
+		Fields:  []string{"filter", "orderBy"},
+	}
 }
 
 func load(q *db.APIKeyQuery, with []Relation) *db.APIKeyQuery {
@@ -193,50 +160,9 @@ func load(q *db.APIKeyQuery, with []Relation) *db.APIKeyQuery {
 			q.WithReplaces()
 		case WithReplacedBy:
 			q.WithReplacedBy()
+		case WithNotification:
+			q.WithNotification()
 		}
 	}
 	return q
-}
-
-const (
-	maxFilterIDs    = 100
-	maxFilterScopes = 50
-)
-
-// check refuses what cannot match by mistake: ids of another type, malformed scopes.
-func (f *Filter) check() error {
-	var faults fault.List
-	for _, list := range []struct {
-		kind, field string
-		ids         []string
-	}{
-		{typeid.Project, "projectIds", f.ProjectIDs},
-		{typeid.Environment, "environmentIds", f.EnvironmentIDs},
-		{typeid.User, "ownerIds", f.OwnerIDs},
-	} {
-		if len(list.ids) > maxFilterIDs {
-			faults = append(faults, tooMany("filter."+list.field, maxFilterIDs))
-		}
-		found, _ := fault.Split(typeid.Want(list.kind, "filter."+list.field, list.ids...))
-		faults = append(faults, found...)
-	}
-	if f.KeyPrefix != nil && !secret.IsPrefix(*f.KeyPrefix) {
-		faults = append(faults, fault.Invalid("filter.keyPrefix must be the part of a key before its second underscore, such as ktg_4fQ9xT2aB1", "filter.keyPrefix"))
-	}
-	if f.Scopes != nil {
-		for _, list := range []struct {
-			field  string
-			scopes []string
-		}{{"any", f.Scopes.Any}, {"all", f.Scopes.All}, {"none", f.Scopes.None}, {"grants", f.Scopes.Grants}} {
-			if len(list.scopes) > maxFilterScopes {
-				faults = append(faults, tooMany("filter.scopes."+list.field, maxFilterScopes))
-			}
-			if _, malformed := scope.NewSet(list.scopes); len(malformed) > 0 {
-				refusal := scopesMalformed(malformed)
-				refusal.Fields = []string{"filter.scopes." + list.field}
-				faults = append(faults, refusal)
-			}
-		}
-	}
-	return faults.OrNil()
 }

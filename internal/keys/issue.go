@@ -317,6 +317,7 @@ func insert(ctx context.Context, tx *store.Tx, draft *db.APIKey, minted secret.S
 		SetOwnerID(draft.OwnerID).
 		SetNillableCreatedByID(draft.CreatedByID).
 		SetName(draft.Name).
+		SetNameFolded(fold(draft.Name)).
 		SetDescription(draft.Description).
 		SetScopes(draft.Scopes).
 		SetAllowedIps(draft.AllowedIps).

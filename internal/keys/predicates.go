@@ -7,59 +7,195 @@ import (
 
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/keyscope"
+	"github.com/keytag/keytag/ent/db/notification"
 	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/internal/lifecycle"
-	"github.com/keytag/keytag/internal/scope"
+	"github.com/keytag/keytag/internal/page"
+	"github.com/keytag/keytag/internal/typeid"
 )
 
-// predicates turns the filter into SQL. Statuses are those at now.
+// predicates turns the filter into SQL, but for what keys hold of scopes (ScopeFilter.groups). Statuses
+// and ends are those at now.
 func (f *Filter) predicates(now time.Time) []predicate.APIKey {
 	var ps []predicate.APIKey
+	add := func(p ...predicate.APIKey) { ps = append(ps, p...) }
 	for _, list := range []struct {
 		column string
 		ids    []string
-	}{{apikey.FieldProjectID, f.ProjectIDs}, {apikey.FieldEnvironmentID, f.EnvironmentIDs}, {apikey.FieldOwnerID, f.OwnerIDs}} {
+	}{
+		{apikey.FieldProjectID, f.ProjectIDs}, {apikey.FieldEnvironmentID, f.EnvironmentIDs},
+		{apikey.FieldOwnerID, f.OwnerIDs}, {apikey.FieldCreatedByID, f.CreatedByIDs},
+	} {
 		if list.ids != nil {
-			ps = append(ps, sql.FieldIn(list.column, list.ids...))
+			add(sql.FieldIn(list.column, list.ids...))
 		}
-	}
-	if f.createdByID != nil {
-		ps = append(ps, apikey.CreatedByID(*f.createdByID))
 	}
 	if f.KeyPrefix != nil {
-		ps = append(ps, apikey.KeyPrefix(*f.KeyPrefix))
+		add(apikey.KeyPrefix(*f.KeyPrefix))
+	}
+	if f.FamilyID != nil {
+		add(apikey.FamilyID(*f.FamilyID))
 	}
 	if f.Statuses != nil {
-		wanted := make([]predicate.APIKey, len(f.Statuses))
-		for i, status := range f.Statuses {
-			wanted[i] = hasStatus(status, now)
-		}
-		if len(wanted) == 0 {
-			wanted = []predicate.APIKey{sql.FieldIn[string](apikey.FieldID)}
-		}
-		ps = append(ps, apikey.Or(wanted...))
+		add(oneOf(f.Statuses, func(s lifecycle.Status) predicate.APIKey { return hasStatus(s, now) }))
 	}
-	if f.Scopes != nil {
-		ps = append(ps, f.Scopes.predicates()...)
+	if f.EndReasons != nil {
+		add(oneOf(f.EndReasons, endsBy))
+	}
+	add(f.ends(now)...)
+	add(f.uses(now)...)
+	add(f.creation()...)
+	if f.NameStartsWith != nil {
+		prefix := fold(*f.NameStartsWith)
+		add(apikey.NameFoldedGTE(prefix), apikey.NameFoldedLT(prefix+lastRune))
+	}
+	if f.RotationDueBefore != nil {
+		add(apikey.NextRotationAtLT(*f.RotationDueBefore))
+	}
+	if f.HasNotification != nil {
+		if has := notified; *f.HasNotification {
+			add(has)
+		} else {
+			add(apikey.Not(has))
+		}
+	}
+	if f.Scopes != nil && len(f.Scopes.None) > 0 {
+		add(apikey.Not(holdsOneOf(f.Scopes.None, nil)))
 	}
 	return ps
 }
 
-func (f *ScopeFilter) predicates() []predicate.APIKey {
-	var ps []predicate.APIKey
-	if f.Any != nil {
-		ps = append(ps, holdsOneOf(f.Any))
+// lastRune sorts behind every character of a name.
+const lastRune = "\U0010FFFF"
+
+// oneOf: one of the values has it; of no values none.
+func oneOf[T any](values []T, has func(T) predicate.APIKey) predicate.APIKey {
+	if len(values) == 0 {
+		return sql.FieldIn[string](apikey.FieldID)
 	}
-	for _, s := range f.All {
-		ps = append(ps, holdsOneOf([]string{s}))
+	ps := make([]predicate.APIKey, len(values))
+	for i, v := range values {
+		ps[i] = has(v)
 	}
-	for _, s := range f.Grants {
-		ps = append(ps, holdsOneOf(scope.Covering(s)))
-	}
-	if len(f.None) > 0 {
-		ps = append(ps, apikey.Not(holdsOneOf(f.None)))
+	return apikey.Or(ps...)
+}
+
+// ends are the conditions on when keys end.
+func (f *Filter) ends(now time.Time) []predicate.APIKey {
+	ps := inRange(f.ExpiresAt, apikey.FieldExpiresAt)
+	for _, before := range []*time.Time{f.ExpiringBefore, after(now, f.ExpiringWithin)} {
+		if before == nil {
+			continue
+		}
+		// A key that never ends is stored as ending in the year 9999.
+		ps = append(ps, apikey.EffectiveExpiresAtLT(earlierOf(*before, never)))
+		if f.Statuses == nil {
+			ps = append(ps, apikey.EffectiveExpiresAtGT(now))
+		}
 	}
 	return ps
+}
+
+func after(now time.Time, p *lifecycle.Period) *time.Time {
+	if p == nil {
+		return nil
+	}
+	return new(p.From(now))
+}
+
+func earlierOf(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// uses are the conditions on when keys were used.
+func (f *Filter) uses(now time.Time) []predicate.APIKey {
+	ps := inRange(f.LastUsedAt, apikey.FieldLastUsedAt)
+	since := []*time.Time{f.UnusedSince}
+	if f.UnusedFor != nil {
+		since = append(since, new(f.UnusedFor.Back(now)))
+	}
+	for _, at := range since {
+		if at == nil {
+			continue
+		}
+		ps = append(ps,
+			apikey.Or(apikey.LastUsedAtLT(*at), apikey.LastUsedAtIsNil()),
+			madeBefore(*at), // no key is used before it is made
+		)
+	}
+	switch {
+	case f.NeverUsed == nil:
+	case *f.NeverUsed:
+		ps = append(ps, apikey.LastUsedAtIsNil())
+	default:
+		ps = append(ps, apikey.LastUsedAtNotNil())
+	}
+	return ps
+}
+
+// creation is the condition on when keys were made. The order of ids is that of creation, and most
+// indexes end with them.
+func (f *Filter) creation() []predicate.APIKey {
+	r := f.CreatedAt
+	if r == nil {
+		return nil
+	}
+	var ps []predicate.APIKey
+	if r.From != nil {
+		ps = append(ps, apikey.CreatedAtGTE(*r.From), apikey.IDGTE(firstID(*r.From)))
+	}
+	if r.Before != nil {
+		ps = append(ps, madeBefore(*r.Before))
+	}
+	if r.IsNull != nil && *r.IsNull {
+		ps = append(ps, sql.FieldIn[string](apikey.FieldID))
+	}
+	return ps
+}
+
+func madeBefore(t time.Time) predicate.APIKey {
+	return apikey.And(apikey.CreatedAtLT(t), apikey.IDLT(firstID(t)))
+}
+
+// firstID is the least id of a key that was made at t; of earlier instants than ids can carry it is the
+// very least.
+func firstID(t time.Time) string {
+	if t.UnixMicro() < 0 {
+		t = time.UnixMicro(0)
+	}
+	return typeid.First(typeid.APIKey, t)
+}
+
+// inRange: the instant of the column, which may be unset, lies in the range.
+func inRange(r *page.Range, column string) []predicate.APIKey {
+	var ps []predicate.APIKey
+	if r == nil {
+		return nil
+	}
+	if r.From != nil {
+		ps = append(ps, sql.FieldGTE(column, *r.From))
+	}
+	if r.Before != nil {
+		ps = append(ps, sql.FieldLT(column, *r.Before))
+	}
+	switch {
+	case r.IsNull == nil:
+	case *r.IsNull:
+		ps = append(ps, sql.FieldIsNull(column))
+	default:
+		ps = append(ps, sql.FieldNotNull(column))
+	}
+	return ps
+}
+
+// notified: the key has a notification.
+func notified(s *sql.Selector) {
+	n := sql.Table(notification.Table)
+	s.Where(sql.Exists(sql.Dialect(s.Dialect()).Select(n.C(notification.FieldID)).From(n).
+		Where(sql.ColumnsEQ(n.C(notification.FieldKeyID), s.C(apikey.FieldID)))))
 }
 
 // handedOver: keys that are pending are listed only when they are asked for.
@@ -67,19 +203,27 @@ func handedOver(now time.Time) predicate.APIKey {
 	return apikey.Or(apikey.PendingSinceIsNil(), apikey.EffectiveExpiresAtLTE(now))
 }
 
-// holdsOneOf: the key holds one of the scopes literally.
-func holdsOneOf(scopes []string) predicate.APIKey {
-	values := make([]any, len(scopes))
-	for i, s := range scopes {
-		values[i] = s
-	}
+// holdsOneOf: the key holds one of the scopes literally. A bound, if given, is one that the key has
+// too; it leads the index that finds the scope.
+func holdsOneOf(scopes []string, b *bound) predicate.APIKey {
 	return func(s *sql.Selector) {
 		grants := sql.Table(keyscope.Table)
-		s.Where(sql.Exists(sql.Dialect(s.Dialect()).Select(grants.C(keyscope.FieldKeyID)).From(grants).Where(sql.And(
-			sql.ColumnsEQ(grants.C(keyscope.FieldKeyID), s.C(apikey.FieldID)),
-			sql.In(grants.C(keyscope.FieldScope), values...),
-		))))
+		held := sql.Dialect(s.Dialect()).Select(grants.C(keyscope.FieldKeyID)).From(grants).
+			Where(sql.In(grants.C(keyscope.FieldScope), values(scopes)...))
+		if b == nil {
+			s.Where(sql.Exists(held.Where(sql.ColumnsEQ(grants.C(keyscope.FieldKeyID), s.C(apikey.FieldID)))))
+			return
+		}
+		s.Where(sql.In(s.C(apikey.FieldID), held.Where(sql.EQ(grants.C(b.column), b.value))))
 	}
+}
+
+func values(texts []string) []any {
+	list := make([]any, len(texts))
+	for i, t := range texts {
+		list[i] = t
+	}
+	return list
 }
 
 // hasStatus is lifecycle.Evaluate in SQL. effective_expires_at is the earliest end over all clocks,
@@ -111,4 +255,24 @@ func hasStatus(status lifecycle.Status, t time.Time) predicate.APIKey {
 		return apikey.And(alive, notSuspended, rotated)
 	}
 	return apikey.And(alive, notSuspended, notRotated)
+}
+
+// endsBy is the reason of lifecycle.Evaluate in SQL: of equal ends the first of lifetime, disuse, grace
+// and revocation.
+func endsBy(reason lifecycle.EndReason) predicate.APIKey {
+	clocks := []struct {
+		reason lifecycle.EndReason
+		column string
+	}{
+		{lifecycle.EndLifetime, apikey.FieldExpiresAt}, {lifecycle.EndNotAccessed, apikey.FieldInactivityExpiresAt},
+		{lifecycle.EndRotationGrace, apikey.FieldGraceExpiresAt}, {lifecycle.EndRevoked, apikey.FieldRevokedAt},
+	}
+	var ps []predicate.APIKey
+	for _, clock := range clocks {
+		if clock.reason == reason {
+			return apikey.And(append(ps, sql.FieldsEQ(clock.column, apikey.FieldEffectiveExpiresAt))...)
+		}
+		ps = append(ps, apikey.Or(sql.FieldIsNull(clock.column), sql.FieldsGT(clock.column, apikey.FieldEffectiveExpiresAt)))
+	}
+	return sql.FieldIn[string](apikey.FieldID)
 }

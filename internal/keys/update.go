@@ -150,6 +150,9 @@ func (to *amendment) apply(ctx context.Context, tx *store.Tx, now time.Time, key
 	if to.expiresAt != nil {
 		update.SetLookAt(now) // its owner may have to be told sooner
 	}
+	if to.name != nil {
+		update.SetNameFolded(fold(*to.name))
+	}
 	if to.scopes != nil {
 		update.SetScopes(to.scopes)
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/keytag/keytag/internal/fault"
 )
@@ -28,10 +29,18 @@ type Args struct {
 	Before *string
 }
 
-// Cursor is a place in a list ordered by (At, ID), or by ID alone when At is zero.
+// Cursor is a place in a list ordered by (At, ID) or (Text, ID), or by ID alone when both are zero.
 type Cursor struct {
-	At time.Time
-	ID string
+	At   time.Time
+	Text string
+	ID   string
+}
+
+// Range is half-open: From ≤ value < Before. IsNull asks for unset values, or for set ones.
+type Range struct {
+	From   *time.Time
+	Before *time.Time
+	IsNull *bool
 }
 
 // Bounds is a page to be read: Size rows from behind From, in reverse when Backward.
@@ -83,7 +92,10 @@ func (a Args) Bounds(order string) (Bounds, error) {
 // Encode renders a cursor for a list in the named order.
 func Encode(order string, c Cursor) string {
 	text := order + " " + c.ID
-	if !c.At.IsZero() {
+	switch {
+	case c.Text != "":
+		text += " =" + c.Text
+	case !c.At.IsZero():
 		text += " " + strconv.FormatInt(c.At.UnixMicro(), 36)
 	}
 	return base64.RawURLEncoding.EncodeToString([]byte(text))
@@ -91,12 +103,16 @@ func Encode(order string, c Cursor) string {
 
 func decode(order, text string) (Cursor, bool) {
 	raw, err := base64.RawURLEncoding.DecodeString(text)
-	parts := strings.Split(string(raw), " ")
-	if err != nil || len(parts) < 2 || len(parts) > 3 || parts[0] != order || !wellFormed(parts[1]) {
+	parts := strings.SplitN(string(raw), " ", 3)
+	if err != nil || len(parts) < 2 || parts[0] != order || !wellFormed(parts[1]) {
 		return Cursor{}, false
 	}
 	c := Cursor{ID: parts[1]}
-	if len(parts) == 3 {
+	if len(parts) == 3 && strings.HasPrefix(parts[2], "=") {
+		if c.Text = parts[2][1:]; !utf8.ValidString(c.Text) || strings.ContainsRune(c.Text, 0) {
+			return Cursor{}, false
+		}
+	} else if len(parts) == 3 {
 		micros, err := strconv.ParseInt(parts[2], 36, 64)
 		if err != nil || micros < 0 || micros > maxMicros {
 			return Cursor{}, false

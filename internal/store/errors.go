@@ -32,6 +32,15 @@ func Violates(err error, table string, columns ...string) bool {
 	return strings.Contains(e.Error(), "failed: "+table+"."+strings.Join(columns, ", "+table+".")+" (")
 }
 
+// IsInterrupted reports that a statement was given up because its context had ended.
+func IsInterrupted(err error) bool {
+	if pq.As(err, pqerror.QueryCanceled) != nil {
+		return true
+	}
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_INTERRUPT
+}
+
 // uniqueIndex is the name that PostgreSQL knows the rule by; empty when there is no such rule.
 func uniqueIndex(table string, columns []string) string {
 	for _, t := range migrate.Tables {

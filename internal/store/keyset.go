@@ -18,7 +18,11 @@ func Keyset(b page.Bounds, descending bool, columns ...string) (behind, order fu
 		for i, column := range columns {
 			names[i] = s.C(column)
 		}
-		if len(columns) == 2 {
+		switch {
+		case len(columns) == 1:
+		case b.From.Text != "":
+			values = []any{b.From.Text, b.From.ID}
+		default:
 			values = []any{b.From.At, b.From.ID}
 		}
 		if descending {

@@ -32,6 +32,13 @@ func New(prefix string, at time.Time) string {
 	return prefix + "_" + string(suffix[:])
 }
 
+// First is the least id of the kind prefix that New can make for an instant: all ids made earlier are
+// smaller, those made for it or later are not.
+func First(prefix string, at time.Time) string {
+	suffix := encode(uuidV7(at.UnixMicro(), 0))
+	return prefix + "_" + string(suffix[:])
+}
+
 // uuidV7 lays out the two halves of a UUIDv7. The 12 bits after the version are
 // the fraction of the millisecond (RFC 9562 §6.2, method 3): a microsecond is
 // 4.096 steps, so distinct microseconds stay distinct and in order.

@@ -27,6 +27,8 @@ const (
 	FieldCreatedByID = "created_by_id"
 	// FieldName holds the string denoting the name field in the database.
 	FieldName = "name"
+	// FieldNameFolded holds the string denoting the name_folded field in the database.
+	FieldNameFolded = "name_folded"
 	// FieldDescription holds the string denoting the description field in the database.
 	FieldDescription = "description"
 	// FieldScopes holds the string denoting the scopes field in the database.
@@ -191,6 +193,7 @@ var Columns = []string{
 	FieldOwnerID,
 	FieldCreatedByID,
 	FieldName,
+	FieldNameFolded,
 	FieldDescription,
 	FieldScopes,
 	FieldAllowedIps,
@@ -303,6 +306,11 @@ func ByCreatedByID(opts ...sql.OrderTermOption) OrderOption {
 // ByName orders the results by the name field.
 func ByName(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldName, opts...).ToFunc()
+}
+
+// ByNameFolded orders the results by the name_folded field.
+func ByNameFolded(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNameFolded, opts...).ToFunc()
 }
 
 // ByDescription orders the results by the description field.

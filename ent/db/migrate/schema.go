@@ -13,6 +13,7 @@ var (
 	APIKeysColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString},
 		{Name: "name", Type: field.TypeString},
+		{Name: "name_folded", Type: field.TypeString, Nullable: true},
 		{Name: "description", Type: field.TypeString},
 		{Name: "scopes", Type: field.TypeJSON},
 		{Name: "allowed_ips", Type: field.TypeJSON},
@@ -59,49 +60,49 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "api_keys_organizations_organization",
-				Columns:    []*schema.Column{APIKeysColumns[31]},
+				Columns:    []*schema.Column{APIKeysColumns[32]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_projects_project",
-				Columns:    []*schema.Column{APIKeysColumns[32]},
+				Columns:    []*schema.Column{APIKeysColumns[33]},
 				RefColumns: []*schema.Column{ProjectsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_environments_environment",
-				Columns:    []*schema.Column{APIKeysColumns[33]},
+				Columns:    []*schema.Column{APIKeysColumns[34]},
 				RefColumns: []*schema.Column{EnvironmentsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_users_owner",
-				Columns:    []*schema.Column{APIKeysColumns[34]},
-				RefColumns: []*schema.Column{UsersColumns[0]},
-				OnDelete:   schema.NoAction,
-			},
-			{
-				Symbol:     "api_keys_users_created_by",
 				Columns:    []*schema.Column{APIKeysColumns[35]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
-				Symbol:     "api_keys_key_families_family",
+				Symbol:     "api_keys_users_created_by",
 				Columns:    []*schema.Column{APIKeysColumns[36]},
+				RefColumns: []*schema.Column{UsersColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "api_keys_key_families_family",
+				Columns:    []*schema.Column{APIKeysColumns[37]},
 				RefColumns: []*schema.Column{KeyFamiliesColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_api_keys_successors",
-				Columns:    []*schema.Column{APIKeysColumns[37]},
+				Columns:    []*schema.Column{APIKeysColumns[38]},
 				RefColumns: []*schema.Column{APIKeysColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "api_keys_api_keys_predecessors",
-				Columns:    []*schema.Column{APIKeysColumns[38]},
+				Columns:    []*schema.Column{APIKeysColumns[39]},
 				RefColumns: []*schema.Column{APIKeysColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -110,47 +111,98 @@ var (
 			{
 				Name:    "apikey_family_id_generation",
 				Unique:  true,
-				Columns: []*schema.Column{APIKeysColumns[36], APIKeysColumns[7]},
+				Columns: []*schema.Column{APIKeysColumns[37], APIKeysColumns[8]},
 			},
 			{
 				Name:    "apikey_organization_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[31], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_project_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_owner_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[34], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[35], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_environment_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[34], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_organization_id_effective_expires_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[31], APIKeysColumns[26], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[27], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_project_id_effective_expires_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[26], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[27], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_owner_id_effective_expires_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[34], APIKeysColumns[26], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[35], APIKeysColumns[27], APIKeysColumns[0]},
+			},
+			{
+				Name:    "apikey_organization_id_expires_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[15], APIKeysColumns[0]},
+			},
+			{
+				Name:    "apikey_project_id_expires_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[15], APIKeysColumns[0]},
+			},
+			{
+				Name:    "apikey_organization_id_last_used_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[13], APIKeysColumns[0]},
+			},
+			{
+				Name:    "apikey_project_id_last_used_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[13], APIKeysColumns[0]},
+			},
+			{
+				Name:    "apikey_organization_id_name_folded_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[2], APIKeysColumns[0]},
+			},
+			{
+				Name:    "apikey_project_id_name_folded_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[2], APIKeysColumns[0]},
+			},
+			{
+				Name:    "apikey_created_by_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[36], APIKeysColumns[0]},
+			},
+			{
+				Name:    "apikey_organization_id_next_rotation_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[25], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "next_rotation_at IS NOT NULL",
+				},
+			},
+			{
+				Name:    "apikey_project_id_next_rotation_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[25], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "next_rotation_at IS NOT NULL",
+				},
 			},
 			{
 				Name:    "apikeys_look_due",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[25]},
+				Columns: []*schema.Column{APIKeysColumns[26]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "look_at IS NOT NULL",
 				},
@@ -158,7 +210,7 @@ var (
 			{
 				Name:    "apikeys_rotation_due",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[24]},
+				Columns: []*schema.Column{APIKeysColumns[25]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "next_rotation_at IS NOT NULL",
 				},

@@ -62,27 +62,27 @@ func init() {
 	// apikey.NameValidator is a validator for the "name" field. It is called by the builders before save.
 	apikey.NameValidator = apikeyDescName.Validators[0].(func(string) error)
 	// apikeyDescDescription is the schema descriptor for description field.
-	apikeyDescDescription := apikeyFields[7].Descriptor()
+	apikeyDescDescription := apikeyFields[8].Descriptor()
 	// apikey.DescriptionValidator is a validator for the "description" field. It is called by the builders before save.
 	apikey.DescriptionValidator = apikeyDescDescription.Validators[0].(func(string) error)
 	// apikeyDescKeyPrefix is the schema descriptor for key_prefix field.
-	apikeyDescKeyPrefix := apikeyFields[10].Descriptor()
+	apikeyDescKeyPrefix := apikeyFields[11].Descriptor()
 	// apikey.KeyPrefixValidator is a validator for the "key_prefix" field. It is called by the builders before save.
 	apikey.KeyPrefixValidator = apikeyDescKeyPrefix.Validators[0].(func(string) error)
 	// apikeyDescFamilyID is the schema descriptor for family_id field.
-	apikeyDescFamilyID := apikeyFields[12].Descriptor()
+	apikeyDescFamilyID := apikeyFields[13].Descriptor()
 	// apikey.FamilyIDValidator is a validator for the "family_id" field. It is called by the builders before save.
 	apikey.FamilyIDValidator = apikeyDescFamilyID.Validators[0].(func(string) error)
 	// apikeyDescGeneration is the schema descriptor for generation field.
-	apikeyDescGeneration := apikeyFields[13].Descriptor()
+	apikeyDescGeneration := apikeyFields[14].Descriptor()
 	// apikey.GenerationValidator is a validator for the "generation" field. It is called by the builders before save.
 	apikey.GenerationValidator = apikeyDescGeneration.Validators[0].(func(int) error)
 	// apikeyDescSuspendedByAdmin is the schema descriptor for suspended_by_admin field.
-	apikeyDescSuspendedByAdmin := apikeyFields[28].Descriptor()
+	apikeyDescSuspendedByAdmin := apikeyFields[29].Descriptor()
 	// apikey.DefaultSuspendedByAdmin holds the default value on creation for the suspended_by_admin field.
 	apikey.DefaultSuspendedByAdmin = apikeyDescSuspendedByAdmin.Default.(bool)
 	// apikeyDescLookAt is the schema descriptor for look_at field.
-	apikeyDescLookAt := apikeyFields[33].Descriptor()
+	apikeyDescLookAt := apikeyFields[34].Descriptor()
 	// apikey.DefaultLookAt holds the default value on creation for the look_at field.
 	apikey.DefaultLookAt = apikeyDescLookAt.Default.(func() time.Time)
 	// apikeyDescID is the schema descriptor for id field.
