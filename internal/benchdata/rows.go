@@ -3,6 +3,7 @@ package benchdata
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -25,7 +26,7 @@ var (
 		"may_use_api_keys", "disabled_at", "created_at", "updated_at"}}
 	keyFamilies = &table{"key_families", []string{"id", "organization_id", "owner_id", "description", "freed_at"}}
 	apiKeys     = &table{"api_keys", []string{"id", "organization_id", "project_id", "environment_id", "owner_id", "created_by_id",
-		"name", "description", "scopes", "allowed_ips", "key_prefix", "digest", "family_id", "generation", "replaces_id",
+		"name", "name_folded", "description", "scopes", "allowed_ips", "key_prefix", "digest", "family_id", "generation", "replaces_id",
 		"replaced_by_id", "created_at", "updated_at", "authenticated_at", "last_used_at", "last_used_ip", "expires_at",
 		"inactivity_expires_at", "grace_expires_at", "rotated_at", "suspended_at", "suspended_by_admin", "revoked_at", "removed_at",
 		"revocation_reason", "revoked_by_user_id", "revoked_by_key_id"}}
@@ -76,7 +77,7 @@ func (k *Key) add(s sink) error {
 	}
 	digest := k.Secret.Digest()
 	if err := s.add(apiKeys, []any{k.ID, k.OrganizationID, k.ProjectID, given(k.EnvironmentID), k.OwnerID, k.OwnerID,
-		k.Name, k.Name, list(k.Scopes), list(k.AllowedIPs), k.Secret.Prefix(), digest[:], k.FamilyID, k.Generation, given(k.ReplacesID),
+		k.Name, strings.ToLower(k.Name), k.Name, list(k.Scopes), list(k.AllowedIPs), k.Secret.Prefix(), digest[:], k.FamilyID, k.Generation, given(k.ReplacesID),
 		given(k.ReplacedByID), k.Created, k.Updated, set(k.Authenticated), set(k.LastUsed), ip, set(k.Expires),
 		set(k.InactivityExpires), set(k.GraceExpires), set(k.Rotated), set(k.Suspended), k.suspendedByAdmin, set(k.Revoked), set(k.Removed),
 		given(string(k.RevocationReason)), given(k.revokedByUserID), given(k.revokedByKeyID)}); err != nil {

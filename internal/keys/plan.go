@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 
+	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 
 	"github.com/keytag/keytag/ent/db"
@@ -143,16 +144,24 @@ func (pl plan) narrow(_ context.Context, q *db.APIKeyQuery, ps []predicate.APIKe
 		ps = append(ps[:len(ps):len(ps)], holdsOneOf(g, nil))
 	}
 	return q.Where(func(s *sql.Selector) {
-		s.Where(sql.In(s.C(apikey.FieldID), pl.merged(s.Dialect(), ps, behind, order, limit)))
+		page := pl.merged(s.Dialect(), ps, behind, order, limit)
+		if s.Dialect() != dialect.Postgres {
+			s.Where(sql.In(s.C(apikey.FieldID), page))
+			return
+		}
+		// As an array it is read once, whatever PostgreSQL thinks of tables that it has not analysed.
+		s.Where(sql.P(func(b *sql.Builder) {
+			b.Ident(s.C(apikey.FieldID)).WriteString(" = ANY(ARRAY(").Join(page).WriteString("))")
+		}))
 	})
 }
 
 // merged are the ids of the page, from the index of each driving scope in the order of the list: so no
 // more is read of a scope, however many keys hold it, than the page needs.
-func (pl plan) merged(dialect string, ps []predicate.APIKey, behind, order func(*sql.Selector), limit int) *sql.Selector {
+func (pl plan) merged(name string, ps []predicate.APIKey, behind, order func(*sql.Selector), limit int) *sql.Selector {
 	visible := policy.VisibleKeys(pl.caller)
 	branch := func(scope string) *sql.Selector {
-		s := sql.Dialect(dialect).Select().From(sql.Table(apikey.Table))
+		s := sql.Dialect(name).Select().From(sql.Table(apikey.Table))
 		grants := sql.Table(keyscope.Table)
 		s.Select(s.C(apikey.FieldID)).Join(grants).On(s.C(apikey.FieldID), grants.C(keyscope.FieldKeyID)).
 			Where(sql.And(sql.EQ(grants.C(pl.bound.column), pl.bound.value), sql.EQ(grants.C(keyscope.FieldScope), scope)))
@@ -165,18 +174,19 @@ func (pl plan) merged(dialect string, ps []predicate.APIKey, behind, order func(
 		return s.Limit(limit)
 	}
 	if len(pl.driver) == 1 {
-		return sql.Dialect(dialect).Select(apikey.FieldID).From(branch(pl.driver[0]).As("page"))
+		return sql.Dialect(name).Select(apikey.FieldID).From(branch(pl.driver[0]).As("page"))
 	}
 	var union *sql.Selector
 	for i, scope := range pl.driver {
-		part := sql.Dialect(dialect).Select(apikey.FieldID).From(branch(scope).As("page" + string(rune('a'+i%26)) + string(rune('a'+i/26))))
+		part := sql.Dialect(name).Select(apikey.FieldID).From(branch(scope).As("page" + string(rune('a'+i%26)) + string(rune('a'+i/26))))
 		if union == nil {
 			union = part
 		} else {
 			union = union.Union(part)
 		}
 	}
-	all := sql.Dialect(dialect).Select().From(union.As("pages"))
+	// Under the name of the table, so that the order finds its column here and not outside.
+	all := sql.Dialect(name).Select().From(union.As(apikey.Table))
 	all.Select(all.C(apikey.FieldID))
 	order(all)
 	return all.Limit(limit)

@@ -214,7 +214,8 @@ func holdsOneOf(scopes []string, b *bound) predicate.APIKey {
 			s.Where(sql.Exists(held.Where(sql.ColumnsEQ(grants.C(keyscope.FieldKeyID), s.C(apikey.FieldID)))))
 			return
 		}
-		s.Where(sql.In(s.C(apikey.FieldID), held.Where(sql.EQ(grants.C(b.column), b.value))))
+		held.Where(sql.EQ(grants.C(b.column), b.value))
+		s.Where(sql.In(s.C(apikey.FieldID), held))
 	}
 }
 

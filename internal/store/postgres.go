@@ -42,6 +42,7 @@ func openPostgres(address string) (*Store, error) {
 		config.Runtime = map[string]string{}
 	}
 	config.Runtime["timezone"] = "UTC"
+	config.Runtime["jit"] = "off" // compiling takes longer than any statement of ours
 	// A commit that was acknowledged must survive the server; stricter levels may be asked for.
 	switch config.Runtime["synchronous_commit"] {
 	case "":
