@@ -28,12 +28,21 @@ import (
 func (p *program) serveCommand() *cobra.Command {
 	var migrate, printKey, work bool
 	c := p.configured("serve", "Serve GraphQL over HTTP", func(ctx context.Context) error {
-		return p.serve(ctx, migrate, printKey, work)
+		return orderly(ctx, p.serve(ctx, migrate, printKey, work))
 	})
 	c.Flags().BoolVar(&work, "worker", true, "do what is due too: alerts, reminders, rotations, webhooks")
 	c.Flags().BoolVar(&migrate, "migrate", true, "apply pending migrations first")
 	c.Flags().BoolVar(&printKey, "print-key", false, "print the first administrator's key, on the first start, also when standard output is not a terminal")
 	return c
+}
+
+// orderly is the outcome of a program that runs until it is told to end: being told so while it was still
+// starting is no failure.
+func orderly(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
 }
 
 func (p *program) serve(ctx context.Context, migrate, printKey, work bool) error {
