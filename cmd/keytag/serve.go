@@ -28,7 +28,7 @@ import (
 func (p *program) serveCommand() *cobra.Command {
 	var migrate, printKey, work bool
 	c := p.configured("serve", "Serve GraphQL over HTTP", func(ctx context.Context) error {
-		return orderly(ctx, p.serve(ctx, migrate, printKey, work))
+		return p.serve(ctx, migrate, printKey, work)
 	})
 	c.Flags().BoolVar(&work, "worker", true, "do what is due too: alerts, reminders, rotations, webhooks")
 	c.Flags().BoolVar(&migrate, "migrate", true, "apply pending migrations first")
@@ -36,10 +36,9 @@ func (p *program) serveCommand() *cobra.Command {
 	return c
 }
 
-// orderly is the outcome of a program that runs until it is told to end: being told so while it was still
-// starting is no failure.
-func orderly(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+// starting is the outcome of a step of the start: being told to end meanwhile is no failure.
+func starting(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
 		return nil
 	}
 	return err
@@ -48,7 +47,7 @@ func orderly(ctx context.Context, err error) error {
 func (p *program) serve(ctx context.Context, migrate, printKey, work bool) error {
 	core, err := p.start(ctx, migrate)
 	if err != nil {
-		return err
+		return starting(ctx, err)
 	}
 	defer core.store.Close()
 	listener, err := net.Listen("tcp", p.config.Listen)
@@ -57,11 +56,11 @@ func (p *program) serve(ctx context.Context, migrate, printKey, work bool) error
 	}
 	defer listener.Close()
 	if err := p.firstStart(ctx, core.directory, p.baseURL(listener.Addr()), printKey || isTerminal(p.stdout)); err != nil {
-		return err
+		return starting(ctx, err)
 	}
 	p.log.Info("listening", "address", listener.Addr().String(), "version", programVersion())
 	if err := core.keys.Start(ctx); err != nil {
-		return fmt.Errorf("make up for downtime: %w", err)
+		return starting(ctx, fmt.Errorf("make up for downtime: %w", err))
 	}
 	background, stop := context.WithCancel(ctx)
 	var tasks sync.WaitGroup

@@ -12,7 +12,7 @@ func (p *program) workCommand() *cobra.Command {
 	c := p.configured("work", "Do what is due, without serving: alerts, reminders, rotations, webhooks", func(ctx context.Context) error {
 		core, err := p.start(ctx, migrate)
 		if err != nil {
-			return orderly(ctx, err)
+			return starting(ctx, err)
 		}
 		defer core.store.Close()
 		p.log.Info("working", "version", programVersion())
