@@ -132,6 +132,8 @@ async function converse(context, page, name) {
   await replaceText(page, page.locator('.graphiql-editor-tool .graphiql-editor:not(.hidden)'), headers);
   const query = page.locator('.graphiql-query-editor .graphiql-editor');
   await replaceText(page, query, `# ${KEYTAG_TOKEN}\nquery FromHeaders { viewerKey { name } }`);
+  // GraphiQL reads the text a moment later, and would run the operation that was there before.
+  await page.getByRole('tab', { name: 'FromHeaders' }).waitFor();
   await key.fill('');
   const sent = page.waitForRequest(
     (request) => request.method() === 'POST' && request.postDataJSON().operationName === 'FromHeaders',
