@@ -53,11 +53,32 @@ func (boundDriver) Close() error { return nil }
 // exact is the one place where instants are brought to the precision of both databases.
 type exact struct{ entsql.ExecQuerier }
 
+// Statement is what the database is asked: text in its dialect, and the values bound to it.
+type Statement struct {
+	Text string
+	Args []any
+}
+
+type observerKey struct{}
+
+// Observe returns ctx under which every statement is told to see before it is sent, for tests and
+// benchmarks that count statements or ask for their plans. see must be safe for concurrent use.
+func Observe(ctx context.Context, see func(Statement)) context.Context {
+	return context.WithValue(ctx, observerKey{}, see)
+}
+
+func told(ctx context.Context, query string, args []any) {
+	if see, ok := ctx.Value(observerKey{}).(func(Statement)); ok {
+		see(Statement{query, args})
+	}
+}
+
 func (e exact) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	args, err := normalise(args)
 	if err != nil {
 		return nil, err
 	}
+	told(ctx, query, args)
 	return e.ExecQuerier.ExecContext(ctx, query, args...)
 }
 
@@ -66,6 +87,7 @@ func (e exact) QueryContext(ctx context.Context, query string, args ...any) (*sq
 	if err != nil {
 		return nil, err
 	}
+	told(ctx, query, args)
 	return e.ExecQuerier.QueryContext(ctx, query, args...)
 }
 
