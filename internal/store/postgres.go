@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -54,27 +55,32 @@ func openPostgres(address string) (*Store, error) {
 	reader := config.Clone()
 	reader.Runtime["default_transaction_read_only"] = "on"
 	s := &Store{dialect: dialect.Postgres}
-	if s.writer, err = postgresPool(config, postgresWriters); err != nil {
+	if s.writer, err = postgresPool(config, postgresWriters, false); err != nil {
 		return nil, err
 	}
-	if s.reader, err = postgresPool(reader, postgresReaders); err != nil {
+	if s.reader, err = postgresPool(reader, postgresReaders, true); err != nil {
 		return nil, err
 	}
 	s.migrator = func() *sql.DB {
-		db, _ := postgresPool(config, 1) // the configuration used above
-		return db
+		connector, _ := pq.NewConnectorConfig(config) // the configuration used above
+		return pool(connector, 1)
 	}
 	return s, nil
 }
 
-func postgresPool(config pq.Config, size int) (*sql.DB, error) {
+// postgresPool makes a pool of sessions, for statements alone or for transactions.
+func postgresPool(config pq.Config, size int, alone bool) (*sql.DB, error) {
 	connector, err := pq.NewConnectorConfig(config)
 	if err != nil {
 		return nil, errors.New("database URL has a parameter that is not allowed")
 	}
+	return pool(preparing{connector, alone}, size), nil
+}
+
+func pool(connector driver.Connector, size int) *sql.DB {
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(size)
 	db.SetMaxIdleConns(size)
 	db.SetConnMaxIdleTime(idleFor)
-	return db, nil
+	return db
 }

@@ -48,15 +48,15 @@ func (tx *Tx) Witness(eventID string) { tx.witness = eventID }
 // fn, a panic or the end of ctx undoes it; fn must return the error of a failed statement, since
 // PostgreSQL runs no further one after it.
 //
-// fn may run up to three times, when PostgreSQL reports a serialization failure or a deadlock: it
-// must do nothing that cannot be undone, and start afresh from what it is given. It must not use
-// Store.Client, which does not see the transaction.
+// fn may run up to three times, when PostgreSQL reports a serialization failure, a deadlock or a
+// statement prepared for an older schema: it must do nothing that cannot be undone, and start afresh
+// from what it is given. It must not use Store.Client, which does not see the transaction.
 //
 // When the commit itself failed and no witness was found, the error is ErrOutcomeUnknown.
 func (s *Store) Write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	for try := 1; ; try++ {
 		err := s.write(ctx, fn)
-		if try == writeTries || pq.As(err, pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected) == nil {
+		if try == writeTries || !isOutdated(err) && pq.As(err, pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected) == nil {
 			return err
 		}
 		select {
