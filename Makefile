@@ -11,8 +11,13 @@ PLAYGROUND := npm --prefix internal/web/playground
 FUZZTIME ?= 1000000x
 COUNT ?= 1
 STEPS ?= 50000
+FILTERS ?= 20000
 N ?= 1000000
+KEYS ?= 1000000
 DATABASE ?= sqlite://bench.db
+POSTGRES ?=
+SQLITE ?= bench
+FIND_ARGS ?=
 
 ##@ Use
 
@@ -25,7 +30,7 @@ build: ## Build bin/keytag, one static binary
 
 ##@ Test
 
-.PHONY: test fuzz bench test-browser test-readme test-rights test-kills bench-data bench-policy
+.PHONY: test test-plans fuzz bench test-browser test-readme test-rights test-find test-kills bench-data bench-policy bench-find
 test: postgres ## Run every test, on SQLite and PostgreSQL
 	go run ./internal/store/storetest/withpostgres go test -count=$(COUNT) ./...
 
@@ -49,15 +54,27 @@ test-rights: postgres ## Look 100000 steps long for a way to gain a right: STEPS
 	KEYTAG_TEST_STEPS=$(STEPS) go run ./internal/store/storetest/withpostgres \
 	  go test -count=1 -v -timeout 60m -parallel 12 -run TestNobodyGainsARight ./internal/keys
 
+test-find: postgres ## Compare what FILTERS random searches find with an oracle, on each database (20000)
+	KEYTAG_TEST_FILTERS=$(FILTERS) go run ./internal/store/storetest/withpostgres \
+	  go test -count=1 -v -timeout 120m -parallel 4 -run TestFindingAgreesWithAnOracle ./internal/keys
+
 test-kills: postgres ## Kill three replicas 40 times under 2000 alerts: KEYTAG_TEST_ALERTS, KEYTAG_TEST_SEED
 	KEYTAG_TEST_ALERTS=2000 go run ./internal/store/storetest/withpostgres \
 	  go test -count=1 -v -timeout 15m -run TestReplicasAreKilled ./cmd/keytag
+
+test-plans: postgres ## Hold the plans of the named queries to their indexes at KEYS keys (1000000), on both databases
+	KEYTAG_TEST_KEYS=$(KEYS) go run ./internal/store/storetest/withpostgres \
+	  go test -count=1 -v -timeout 60m -run TestQueriesReadLittleMoreThanTheyReturn ./internal/benchdata/queries
 
 bench-data: ## Fill an empty database with N realistic keys: make bench-data N=1000000 DATABASE=postgres://…
 	go run ./internal/benchdata/cmd --keys $(N) --database "$(DATABASE)"
 
 bench-policy: postgres ## Measure a change of policy over N keys, and one that is interrupted
 	go run ./internal/store/storetest/withpostgres go run ./internal/benchdata/policy --keys $(N)
+
+bench-find: $(if $(POSTGRES),,postgres) ## Measure finding keys, at up to ten million: POSTGRES=postgres://… SQLITE=DIRECTORY, filled or used again; FIND_ARGS
+	$(if $(POSTGRES),,go run ./internal/store/storetest/withpostgres) go run ./internal/benchdata/find \
+	  $(if $(POSTGRES),--postgres "$(POSTGRES)") --sqlite "$(SQLITE)" $(FIND_ARGS)
 
 .PHONY: postgres
 postgres:

@@ -54,10 +54,13 @@ var mayImport = map[string][]string{
 	"internal/alert":           join(ground, join(storage, "internal/audit", "internal/keys", "internal/mail", "internal/queue", "internal/webhook")...),
 	"internal/worker":          {"ent/db", "internal/alert", "internal/job", "internal/keys", "internal/queue", "internal/store"},
 
-	"internal/benchdata":        join(ground, "internal/store"),
-	"internal/benchdata/cmd":    {"internal/benchdata"},
-	"internal/benchdata/policy": {"internal/benchdata", "internal/lifecycle"},
-	"examples/receiver":         {},
+	"internal/benchdata":         join(ground, "internal/store"),
+	"internal/benchdata/cmd":     {"internal/benchdata"},
+	"internal/benchdata/queries": join(ground, "internal/store", "internal/benchdata", "graph", "internal/alert", "internal/audit", "internal/directory", "internal/keys"),
+	"internal/benchdata/rig":     {"internal/benchdata"},
+	"internal/benchdata/policy":  {"internal/benchdata", "internal/benchdata/rig", "internal/lifecycle"},
+	"internal/benchdata/find":    join(ground, "internal/benchdata/...", "internal/store"),
+	"examples/receiver":          {},
 
 	"internal/webhook":       {"internal/secret"},
 	"internal/mail":          {"internal/secret", "internal/telemetry"},

@@ -39,6 +39,10 @@ var (
 	reserved = []string{principal.KeysRead, principal.DirectoryRead, principal.AuditRead, principal.KeysWrite}
 )
 
+// ScopeOfRank is a scope of the vocabulary by how many keys hold it: rank 0 is CommonScope, rank 999
+// the least common.
+func ScopeOfRank(rank int) string { return vocabulary[rank] }
+
 // words is the vocabulary of 1000 scopes, the commonest first: what every service has before what
 // few have.
 func words() []string {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/keytag/keytag/internal/benchdata"
+	"github.com/keytag/keytag/internal/benchdata/rig"
 )
 
 // ask asks the server as a key and answers the body.
@@ -104,8 +105,8 @@ type watch struct {
 	mu   sync.Mutex
 }
 
-// watch lets a crowd ask, and looks at the memory, until stop.
-func (s *server) watch(crowd []member) *watch {
+// watchOver lets a crowd ask a server, and looks at its memory, until stop.
+func watchOver(s *rig.Server, crowd []member) *watch {
 	w := &watch{end: make(chan struct{}), seen: seen{members: crowd, latencies: make([][]time.Duration, len(crowd))}}
 	every := func(pace time.Duration, do func()) {
 		w.done.Go(func() {
@@ -122,7 +123,7 @@ func (s *server) watch(crowd []member) *watch {
 	for i, m := range crowd {
 		every(pace, func() {
 			began := time.Now()
-			status, answer, err := ask(context.Background(), s.url, m.next(), viewerKey, m.probe)
+			status, answer, err := ask(context.Background(), s.URL(), m.next(), viewerKey, m.probe)
 			took := time.Since(began)
 			switch {
 			case status == http.StatusOK:
@@ -134,7 +135,7 @@ func (s *server) watch(crowd []member) *watch {
 			}
 		})
 	}
-	every(100*time.Millisecond, func() { w.seen.resident = max(w.seen.resident, s.resident()) })
+	every(100*time.Millisecond, func() { w.seen.resident = max(w.seen.resident, s.Resident()) })
 	return w
 }
 

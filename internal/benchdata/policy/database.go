@@ -10,23 +10,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keytag/keytag/internal/benchdata/rig"
 	"github.com/keytag/keytag/internal/lifecycle"
 )
 
-// database is asked past the server, through the drivers that package benchdata registers.
-type database struct {
-	*sql.DB
-	sqlite bool
-}
-
-func open(url string) (*database, error) {
-	if path, ok := strings.CutPrefix(url, "sqlite://"); ok {
-		db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(5000)&_query_only=1")
-		return &database{db, true}, err
-	}
-	db, err := sql.Open("postgres", url)
-	return &database{db, false}, err
-}
+// database is asked past the server.
+type database struct{ *rig.Database }
 
 // ownDatabase makes a database on a PostgreSQL server.
 func ownDatabase(ctx context.Context, server string) (address string, drop func(), err error) {
@@ -70,43 +59,24 @@ func (d *database) facts(ctx context.Context) (f facts, err error) {
 	if organizations != 1 {
 		return f, fmt.Errorf("the database has %d organizations, not one", organizations)
 	}
-	settings := `SELECT 'PostgreSQL ' || string_agg(name || ' ' || current_setting(name), ', ' ORDER BY name DESC) FROM pg_settings
-		WHERE name IN ('server_version', 'fsync', 'full_page_writes', 'synchronous_commit', 'shared_buffers', 'max_wal_size')`
-	if d.sqlite {
-		settings = "SELECT 'SQLite ' || sqlite_version()"
-	}
-	return f, d.QueryRowContext(ctx, settings).Scan(&f.settings)
-}
-
-// micros is an instant of a column, and at one of a parameter, both in microseconds since 1970.
-func (d *database) micros(column string) string {
-	if d.sqlite {
-		return column
-	}
-	return "(extract(epoch FROM " + column + ") * 1000000)::bigint"
-}
-
-func (d *database) at(parameter string) string {
-	if d.sqlite {
-		return parameter
-	}
-	return "timestamptz 'epoch' + " + parameter + " * interval '1 microsecond'"
+	f.settings, err = d.Settings(ctx)
+	return f, err
 }
 
 // changedSince counts the keys that were written, uses aside.
 func (d *database) changedSince(ctx context.Context, t time.Time) (n int, err error) {
-	err = d.QueryRowContext(ctx, "SELECT count(*) FROM api_keys WHERE updated_at >= "+d.at("$1"), t.UnixMicro()).Scan(&n)
+	err = d.QueryRowContext(ctx, "SELECT count(*) FROM api_keys WHERE updated_at >= $1", lifecycle.Instant(t)).Scan(&n)
 	return n, err
 }
 
 // liveKey is the key that stands at a part of those that live at t, in the order of their ids.
 func (d *database) liveKey(ctx context.Context, t time.Time, part float64) (id string, err error) {
-	live := "FROM api_keys WHERE effective_expires_at > " + d.at("$1")
+	const live = "FROM api_keys WHERE effective_expires_at > $1"
 	var n int
-	if err := d.QueryRowContext(ctx, "SELECT count(*) "+live, t.UnixMicro()).Scan(&n); err != nil {
+	if err := d.QueryRowContext(ctx, "SELECT count(*) "+live, lifecycle.Instant(t)).Scan(&n); err != nil {
 		return "", err
 	}
-	err = d.QueryRowContext(ctx, "SELECT id "+live+" ORDER BY id LIMIT 1 OFFSET $2", t.UnixMicro(), int(part*float64(n))).Scan(&id)
+	err = d.QueryRowContext(ctx, "SELECT id "+live+" ORDER BY id LIMIT 1 OFFSET $2", lifecycle.Instant(t), int(part*float64(n))).Scan(&id)
 	return id, err
 }
 
@@ -123,27 +93,32 @@ func (d *database) sweeps(ctx context.Context) (n int, err error) {
 
 // late counts the live keys, and those of them that end later than a policy says.
 func (d *database) late(ctx context.Context, life, disuse lifecycle.Period) (late, live int, err error) {
-	rows, err := d.QueryContext(ctx, fmt.Sprintf("SELECT %s, %s, %s, %s FROM api_keys WHERE effective_expires_at > %s",
-		d.micros("created_at"), d.micros("coalesce(unused_since, last_used_at, created_at)"), d.micros("expires_at"), d.micros("inactivity_expires_at"), d.at("$1")),
-		time.Now().UnixMicro())
+	rows, err := d.QueryContext(ctx, `SELECT created_at, last_used_at, unused_since, expires_at, inactivity_expires_at FROM api_keys
+		WHERE effective_expires_at > $1`, lifecycle.Instant(time.Now()))
 	if err != nil {
 		return 0, 0, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var created, used int64
-		var expires, inactive sql.NullInt64
-		if err := rows.Scan(&created, &used, &expires, &inactive); err != nil {
+		var created time.Time
+		var lastUsed, unusedSince, expires, inactive sql.NullTime
+		if err := rows.Scan(&created, &lastUsed, &unusedSince, &expires, &inactive); err != nil {
 			return 0, 0, err
 		}
+		used := created
+		for _, later := range []sql.NullTime{lastUsed, unusedSince} {
+			if later.Valid {
+				used = later.Time
+			}
+		}
 		live++
-		if endsLater(expires, life.From(time.UnixMicro(created).UTC())) || endsLater(inactive, disuse.From(time.UnixMicro(used).UTC())) {
+		if endsLater(expires, life.From(created.UTC())) || endsLater(inactive, disuse.From(used.UTC())) {
 			late++
 		}
 	}
 	return late, live, rows.Err()
 }
 
-func endsLater(end sql.NullInt64, latest time.Time) bool {
-	return !end.Valid || end.Int64 > latest.UnixMicro()
+func endsLater(end sql.NullTime, latest time.Time) bool {
+	return !end.Valid || end.Time.After(latest)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/keytag/keytag/internal/benchdata"
+	"github.com/keytag/keytag/internal/benchdata/rig"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/store/storetest"
 )
@@ -14,14 +15,15 @@ func TestKeysThatEndLateAreFound(t *testing.T) {
 	storetest.EachDialect(t, func(t *testing.T, name string) {
 		url := storetest.Migrated(t, name)
 		const seed = 1 // its organization ends keys by disuse
-		if err := fill(t.Context(), url, benchdata.Options{Keys: 500, Organizations: 1, Seed: seed, Now: time.Now()}); err != nil {
+		if err := rig.Fill(t.Context(), url, benchdata.Options{Keys: 500, Organizations: 1, Seed: seed, Now: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
-		d, err := open(url)
+		opened, err := rig.Open(url)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer d.Close()
+		defer opened.Close()
+		d := &database{opened}
 		late := func(life, disuse string) (late, live int) {
 			t.Helper()
 			late, live, err := d.late(t.Context(), lifecycle.MustPeriod(life), lifecycle.MustPeriod(disuse))

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/keytag/keytag/internal/benchdata"
+	"github.com/keytag/keytag/internal/benchdata/rig"
 	"github.com/keytag/keytag/internal/lifecycle"
 )
 
@@ -53,23 +54,24 @@ func run(ctx context.Context) error {
 		defer drop()
 		*url = own
 	}
-	if err := fill(ctx, *url, benchdata.Options{Keys: *keys, Organizations: 1, Seed: *seed, Now: time.Now()}); err != nil {
+	if err := rig.Fill(ctx, *url, benchdata.Options{Keys: *keys, Organizations: 1, Seed: *seed, Now: time.Now()}); err != nil {
 		return err
 	}
-	d, err := open(*url)
+	opened, err := rig.Open(*url)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer opened.Close()
+	d := &database{opened}
 	facts, err := d.facts(ctx)
 	if err != nil {
 		return err
 	}
-	program, err := build(ctx)
+	program, err := rig.Build(ctx)
 	if err != nil {
 		return err
 	}
-	defer program.remove()
+	defer program.Remove()
 	b := &bench{database: d, program: program, url: *url, seed: *seed, keys: facts.keys}
 	fmt.Printf("%s\n\n", facts)
 	if err := b.measure(ctx); err != nil {
@@ -81,23 +83,9 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// fill fills a database unless it is filled.
-func fill(ctx context.Context, url string, o benchdata.Options) error {
-	began := time.Now()
-	_, err := benchdata.Load(ctx, url, o, func(string) {})
-	switch {
-	case errors.Is(err, benchdata.ErrNotEmpty):
-		return nil
-	case err != nil:
-		return fmt.Errorf("fill the database: %w", err)
-	}
-	fmt.Printf("filled in %.0f s\n", time.Since(began).Seconds())
-	return nil
-}
-
 type bench struct {
 	database *database
-	program  *program
+	program  *rig.Program
 	url      string
 	seed     uint64
 	keys     int
@@ -105,22 +93,22 @@ type bench struct {
 
 // measure changes the policy while others ask.
 func (b *bench) measure(ctx context.Context) error {
-	s, err := b.program.start(ctx, b.url)
+	s, err := b.program.Serve(ctx, rig.AnyCore, b.url)
 	if err != nil {
 		return err
 	}
-	defer s.kill()
-	crowd, err := b.crowd(ctx, s.url)
+	defer s.Kill()
+	crowd, err := b.crowd(ctx, s.URL())
 	if err != nil {
 		return err
 	}
-	watched := s.watch(crowd)
+	watched := watchOver(s, crowd)
 	time.Sleep(quiet)
 	before := watched.stop()
 
 	began := time.Now()
-	watched = s.watch(crowd)
-	err = b.change(ctx, s.url, measured)
+	watched = watchOver(s, crowd)
+	err = b.change(ctx, s.URL(), measured)
 	took := time.Since(began)
 	during := watched.stop()
 	if err != nil {
@@ -139,18 +127,18 @@ func (b *bench) measure(ctx context.Context) error {
 
 // interrupt kills the server after a third of the keys and starts it again.
 func (b *bench) interrupt(ctx context.Context) error {
-	s, err := b.program.start(ctx, b.url)
+	s, err := b.program.Serve(ctx, rig.AnyCore, b.url)
 	if err != nil {
 		return err
 	}
-	defer s.kill()
+	defer s.Kill()
 	third, err := b.database.liveKey(ctx, time.Now(), 1./3)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	answered := make(chan error, 1)
-	go func() { answered <- b.change(ctx, s.url, interrupted) }()
+	go func() { answered <- b.change(ctx, s.URL(), interrupted) }()
 	for at := ""; at < third; time.Sleep(5 * time.Millisecond) {
 		select {
 		case err := <-answered:
@@ -161,17 +149,17 @@ func (b *bench) interrupt(ctx context.Context) error {
 			return err
 		}
 	}
-	s.kill()
+	s.Kill()
 	fmt.Printf("\nkilled %.1f s after the change was sent, at a third of the keys that live", time.Since(began).Seconds())
 	if err := <-answered; err == nil {
 		return errors.New("the change was answered all the same")
 	}
 
 	began = time.Now()
-	if s, err = b.program.start(ctx, b.url); err != nil {
+	if s, err = b.program.Serve(ctx, rig.AnyCore, b.url); err != nil {
 		return err
 	}
-	defer s.kill()
+	defer s.Kill()
 	listening := time.Since(began)
 	for sweeps := 1; sweeps > 0; time.Sleep(20 * time.Millisecond) {
 		if sweeps, err = b.database.sweeps(ctx); err != nil {
