@@ -190,7 +190,7 @@ func (r *environmentResolver) APIKeys(ctx context.Context, obj *db.Environment, 
 		Filter:  filter,
 		OrderBy: orderBy,
 		Page:    page.Args{First: first, After: after, Last: last, Before: before},
-		Within:  keys.Filter{EnvironmentIDs: []string{obj.ID}},
+		Within:  keys.Filter{EnvironmentIDs: []string{obj.ID}, ProjectIDs: []string{obj.ProjectID}},
 		With:    relations(ctx),
 	}))
 }

@@ -102,33 +102,44 @@ func (APIKey) Edges() []ent.Edge {
 	}
 }
 
+// Indexes: each list of keys is walked along one of them. Ids order by creation, so those that end with the
+// id alone serve newest-first pages. Removed keys, which no list shows, stay for ever and are left out.
 func (APIKey) Indexes() []ent.Index {
-	return []ent.Index{
+	indexes := []ent.Index{
 		index.Fields("family_id", "generation").Unique(),
-		// Ids order by creation, so these serve newest-first pages too.
-		index.Fields("organization_id", "id"),
-		index.Fields("project_id", "id"),
-		index.Fields("owner_id", "id"),
 		index.Fields("environment_id", "id"),
-		index.Fields("organization_id", "effective_expires_at", "id"),
-		index.Fields("project_id", "effective_expires_at", "id"),
-		index.Fields("owner_id", "effective_expires_at", "id"),
-		index.Fields("organization_id", "expires_at", "id"),
-		index.Fields("project_id", "expires_at", "id"),
-		index.Fields("organization_id", "last_used_at", "id"),
-		index.Fields("project_id", "last_used_at", "id"),
-		index.Fields("organization_id", "name_folded", "id"),
-		index.Fields("project_id", "name_folded", "id"),
 		index.Fields("created_by_id", "id"),
-		index.Fields("organization_id", "next_rotation_at", "id").
-			Annotations(entsql.IndexWhere("next_rotation_at IS NOT NULL")),
-		index.Fields("project_id", "next_rotation_at", "id").
-			Annotations(entsql.IndexWhere("next_rotation_at IS NOT NULL")),
+		listed("", "owner_id", "id"),
+		listed("", "owner_id", "effective_expires_at", "id"),
 		index.Fields("look_at").
 			Annotations(entsql.IndexWhere("look_at IS NOT NULL")).StorageKey("apikeys_look_due"),
 		index.Fields("next_rotation_at").
 			Annotations(entsql.IndexWhere("next_rotation_at IS NOT NULL")).StorageKey("apikeys_rotation_due"),
 	}
+	for _, bound := range []string{"organization_id", "project_id"} {
+		indexes = append(indexes,
+			listed("", bound, "id"),
+			listed("", bound, "effective_expires_at", "id"),
+			listed("", bound, "expires_at", "id"),
+			listed("", bound, "last_used_at", "id"),
+			listed("", bound, "name_folded", "id"),
+			listed("next_rotation_at", bound, "next_rotation_at", "id"),
+		)
+	}
+	// States that few keys are in.
+	for _, since := range []string{"pending_since", "suspended_at", "grace_expires_at", "revoked_at"} {
+		indexes = append(indexes, listed(since, "organization_id", since, "id"))
+	}
+	return indexes
+}
+
+// listed is an index of the keys that are not removed, or of those of them in which a column is set.
+func listed(set string, columns ...string) ent.Index {
+	where := "removed_at IS NULL"
+	if set != "" {
+		where += " AND " + set + " IS NOT NULL"
+	}
+	return index.Fields(columns...).Annotations(entsql.IndexWhere(where))
 }
 
 func (APIKey) Policy() ent.Policy { return policy.APIKeys }

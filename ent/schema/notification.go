@@ -33,7 +33,7 @@ func (Notification) Edges() []ent.Edge {
 }
 
 func (Notification) Indexes() []ent.Index {
-	return []ent.Index{index.Fields("alert_source_id"), index.Fields("job_id")}
+	return []ent.Index{index.Fields("alert_source_id"), index.Fields("job_id"), index.Fields("organization_id", "key_id")}
 }
 
 func (Notification) Policy() ent.Policy { return policy.KeyRows }

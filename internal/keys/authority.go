@@ -27,6 +27,8 @@ type Authority struct {
 	store *store.Store
 	clock func() time.Time
 	log   *slog.Logger
+	// searches has room for those that are under way.
+	searches chan struct{}
 
 	hooks    Hooks
 	outbound Outbound
@@ -34,7 +36,7 @@ type Authority struct {
 
 // New returns an Authority over the keys in s that reads the time from clock.
 func New(s *store.Store, clock func() time.Time, log *slog.Logger) *Authority {
-	return &Authority{store: s, clock: clock, log: log}
+	return &Authority{store: s, clock: clock, log: log, searches: make(chan struct{}, searches)}
 }
 
 // now is the instant of one operation; each reads it once.

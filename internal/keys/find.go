@@ -8,7 +8,6 @@ import (
 	"entgo.io/ent/dialect/sql"
 
 	"github.com/keytag/keytag/ent/db"
-	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/page"
 	"github.com/keytag/keytag/internal/store"
@@ -68,8 +67,26 @@ func (f *Found) Cursor(v *View) string { return page.Encode(f.order.name, f.orde
 // Count is how many keys the whole list has, counted up to page.MaxCount + 1. It fails as Find does.
 func (f *Found) Count(ctx context.Context) (int, error) { return f.count(ctx) }
 
-// findLimit is how long a list, or its count, is looked for.
-const findLimit = 2 * time.Second
+const (
+	// findLimit is how long a list, or its count, is looked for.
+	findLimit = 2 * time.Second
+	// searches is how many lists are looked for at a time, so that slow ones leave connections to those who
+	// present their keys.
+	searches = 10
+)
+
+// search looks for a list, in its turn and for no longer than it may take.
+func (a *Authority) search(ctx context.Context, look func(context.Context) error) error {
+	select {
+	case a.searches <- struct{}{}:
+		defer func() { <-a.searches }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	limited, cancel := context.WithTimeout(ctx, findLimit)
+	defer cancel()
+	return tooExpensive(ctx, look(limited))
+}
 
 // Find lists keys that the caller may see. User errors: InputError on the filter or the page. What no
 // index bounds is given up after two seconds: `query.too_expensive`.
@@ -96,39 +113,53 @@ func (a *Authority) Find(ctx context.Context, s Search) (*Found, error) {
 	if s.Filter == nil || s.Filter.Statuses == nil {
 		ps = append(ps, handedOver(now))
 	}
-	plan, err := a.plan(ctx, s, order)
-	if err != nil {
-		return nil, tooExpensive(ctx, err)
-	}
-	limited, cancel := context.WithTimeout(ctx, findLimit)
-	defer cancel()
-	rows, err := by.read(limited, bounds, func(ctx context.Context, part stretch, b page.Bounds) ([]*db.APIKey, error) {
-		all := ps
-		if part.only != nil {
-			all = append(ps[:len(ps):len(ps)], part.only)
+	var plan plan
+	var rows []*db.APIKey
+	err = a.search(ctx, func(ctx context.Context) error {
+		if plan, err = a.plan(ctx, s, by, ps, now); err != nil {
+			return err
 		}
-		behind, sorted := store.Keyset(b, order.Direction == Descending, part.columns...)
-		q := load(a.store.Client.APIKey.Query(), s.With)
-		return plan.narrow(ctx, q, all, behind, sorted, b.Size+1).Where(behind).Order(sorted).Limit(b.Size + 1).All(ctx)
+		rows, err = by.read(ctx, bounds, func(ctx context.Context, part stretch, b page.Bounds) ([]*db.APIKey, error) {
+			if s.leavesOut(part, by.column) {
+				return nil, nil
+			}
+			q := load(a.store.Client.APIKey.Query(), s.With)
+			return plan.narrow(q, part, b, order.Direction == Descending).Limit(b.Size + 1).All(ctx)
+		})
+		return err
 	})
 	if err != nil {
-		return nil, tooExpensive(ctx, err)
+		return nil, err
 	}
 	views := make([]*View, len(rows))
 	for i, row := range rows {
 		views[i] = view(ctx, row, now)
 	}
 	return &Found{Page: page.Of(bounds, views), order: by, count: func(ctx context.Context) (int, error) {
-		return a.count(ctx, plan, ps)
+		return a.count(ctx, plan)
 	}}, nil
 }
 
-func (a *Authority) count(ctx context.Context, plan plan, ps []predicate.APIKey) (int, error) {
-	limited, cancel := context.WithTimeout(ctx, findLimit)
-	defer cancel()
-	rows, err := plan.whole(a.store.Client.APIKey.Query(), ps).Limit(page.MaxCount + 1).
-		Modify(func(s *sql.Selector) { s.SelectExpr(sql.Expr("1")) }).Ints(limited)
-	return len(rows), tooExpensive(ctx, err)
+// leavesOut reports that no key of a stretch meets the conditions on the column of the order: to look for
+// one would be to look at all.
+func (s Search) leavesOut(part stretch, column string) bool {
+	for _, f := range s.filters() {
+		set, unset := f.demands(column)
+		if part.unset && set || part.only != nil && !part.unset && unset {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *Authority) count(ctx context.Context, plan plan) (n int, err error) {
+	err = a.search(ctx, func(ctx context.Context) error {
+		rows, err := plan.whole(a.store.Client.APIKey.Query()).Limit(page.MaxCount + 1).
+			Modify(func(s *sql.Selector) { s.SelectExpr(sql.Expr("1")) }).Ints(ctx)
+		n = len(rows)
+		return err
+	})
+	return n, err
 }
 
 // tooExpensive tells a search that was given up from one whose caller has gone.

@@ -45,8 +45,10 @@ type ordering struct {
 	// at is the value of an instant's column, nil when it is unset; text that of a name's.
 	at   func(*db.APIKey) *time.Time
 	text func(*db.APIKey) string
-	// set and unset part the keys that have a value from those that have none.
+	// set and unset part the keys that have a value from those that have none. The index holds these too,
+	// unless it is partial.
 	set, unset predicate.APIKey
+	partial    bool
 }
 
 // orderings, of which that by creation is by the id: ids carry the instant.
@@ -59,7 +61,7 @@ var orderings = map[OrderField]ordering{
 	ByLastUse: {name: "u", column: apikey.FieldLastUsedAt, at: func(k *db.APIKey) *time.Time { return k.LastUsedAt },
 		set: apikey.LastUsedAtNotNil(), unset: apikey.LastUsedAtIsNil()},
 	ByNextRotation: {name: "r", column: apikey.FieldNextRotationAt, at: func(k *db.APIKey) *time.Time { return k.NextRotationAt },
-		set: apikey.NextRotationAtNotNil(), unset: apikey.NextRotationAtIsNil()},
+		set: apikey.NextRotationAtNotNil(), unset: apikey.NextRotationAtIsNil(), partial: true},
 	ByName: {name: "n", column: apikey.FieldNameFolded, text: func(k *db.APIKey) string { return k.NameFolded }},
 }
 
@@ -91,19 +93,34 @@ func (o ordering) cursor(k *db.APIKey) page.Cursor {
 // those without.
 type stretch struct {
 	only    predicate.APIKey // nil: all
-	columns []string
+	unset   bool
+	columns []string // what it is ordered by
+	// column, if any, is the same in all of its keys, and stands before columns in the index.
+	column string
+}
+
+// sorted are the columns to sort by so that the index is recognised.
+func (s stretch) sorted() []string {
+	if s.column == "" {
+		return s.columns
+	}
+	return append([]string{s.column}, s.columns...)
 }
 
 // stretches are the parts of the list in its order.
 func (o ordering) stretches() []stretch {
-	byID := []string{apikey.FieldID}
 	switch {
 	case o.column == "":
-		return []stretch{{columns: byID}}
+		return []stretch{{columns: []string{apikey.FieldID}}}
 	case o.set == nil:
 		return []stretch{{columns: []string{o.column, apikey.FieldID}}}
 	}
-	return []stretch{{o.set, []string{o.column, apikey.FieldID}}, {o.unset, byID}}
+	set := stretch{only: o.set, columns: []string{o.column, apikey.FieldID}}
+	unset := stretch{only: o.unset, unset: true, columns: []string{apikey.FieldID}}
+	if !o.partial {
+		unset.column = o.column
+	}
+	return []stretch{set, unset}
 }
 
 // first is the stretch that a page begins in, in reading order.

@@ -2,6 +2,8 @@ package keys
 
 import (
 	"context"
+	"strconv"
+	"time"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -9,185 +11,350 @@ import (
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/keyscope"
+	"github.com/keytag/keytag/ent/db/notification"
 	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/ent/policy"
+	"github.com/keytag/keytag/internal/page"
 	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/store"
 )
 
-// bound is the column that bounds a search first: an organization, a project or an owner. key_scopes has
-// an index for each, which goes on with the scope and ends with the key.
-type bound struct{ column, value string }
+// A search is read in one of three ways, and the statement leaves the database no other:
+//
+//   - by a walk along the index that holds the keys of its bound in the order of the list;
+//   - newest first and by scope: by a walk along the index of each scope, merged;
+//   - when few keys meet one of its conditions: by these, sorted.
+//
+// Everything that does not find keys is only checked (policy.Checked). Left to itself, PostgreSQL takes
+// the conditions for independent of each other and projects for equally large, and reads a whole project
+// for a page of it.
 
-// boundOf picks the narrowest bound that a search has.
-func boundOf(p *principal.Principal, s Search) *bound {
-	filters := []*Filter{&s.Within}
-	if s.Filter != nil {
-		filters = append(filters, s.Filter)
-	}
-	for _, column := range []struct {
-		name string
-		ids  func(*Filter) []string
-	}{
-		{keyscope.FieldOwnerID, func(f *Filter) []string { return f.OwnerIDs }},
-		{keyscope.FieldProjectID, func(f *Filter) []string { return f.ProjectIDs }},
-	} {
-		for _, f := range filters {
-			if ids := column.ids(f); len(ids) == 1 {
-				return &bound{column.name, ids[0]}
-			}
-		}
-		if column.name == keyscope.FieldOwnerID && !p.IsAdmin() {
-			return &bound{column.name, p.UserID}
-		}
-	}
-	return &bound{keyscope.FieldOrganizationID, p.OrganizationID}
-}
+// few is how many keys a condition may match to be what a search is read by.
+const few = 4096
 
-// plan is how a search that asks for scopes is read: the rarest group of scopes drives it, the others are
-// looked up for each key that it brings.
+// plan is how a search is read.
 type plan struct {
 	caller *principal.Principal
-	bound  *bound
-	driver []string
-	others [][]string
-	// newest: the list is ordered by creation, which is how the driving index is ordered too.
-	newest bool
-	empty  bool
+	checks []predicate.APIKey
+	// walk is the bound whose index is walked along, within ranges of the column of the order.
+	walk  bound
+	along []span
+	// counted are conditions that an index finds the whole list by, with others.
+	counted func(*sql.Selector)
+	// found, if any, are the few keys that one condition matches.
+	found func(dialect string) *sql.Selector
+	// scopes, if any, are those of the group that the fewest keys hold, and holders what bounds their holders.
+	scopes  []string
+	holders bound
+	// merged: the list is newest first, as the index of each scope is.
+	merged bool
 }
 
-func (a *Authority) plan(ctx context.Context, s Search, o Order) (plan, error) {
+// plan finds out how a search is best read. checks are all of its conditions but those on scopes that
+// keys hold.
+func (a *Authority) plan(ctx context.Context, s Search, by ordering, checks []predicate.APIKey, now time.Time) (plan, error) {
+	pl := plan{caller: principal.From(ctx), checks: checks}
+	if pl.caller == nil || pl.caller.IsSystem() {
+		return pl, policy.ErrDenied
+	}
+	column := by.column
+	if column == "" {
+		column = apikey.FieldID
+	}
+	bounds := bounds(pl.caller, s)
+	pl.walk = walkable(bounds, column)
+	pl.counted = pl.walk.where
+
 	var groups [][]string
-	for _, f := range []*Filter{&s.Within, s.Filter} {
-		if f != nil {
-			groups = append(groups, f.Scopes.groups()...)
+	for _, f := range s.filters() {
+		groups = append(groups, f.Scopes.groups()...)
+	}
+	if len(groups) > 0 {
+		pl.holders = holderBound(bounds)
+		rarest, err := a.rarest(ctx, pl.holders, groups)
+		if err != nil {
+			return pl, err
+		}
+		pl.scopes = groups[rarest]
+		pl.merged = column == apikey.FieldID
+		for i, g := range groups {
+			if i != rarest || !pl.merged {
+				pl.checks = append(pl.checks[:len(pl.checks):len(pl.checks)], holdsOneOf(g))
+			}
 		}
 	}
-	pl := plan{caller: principal.From(ctx), newest: o.Field == ByCreation}
-	if len(groups) == 0 || pl.caller == nil {
-		return pl, nil
-	}
-	for _, g := range groups {
-		if len(g) == 0 {
-			pl.empty = true
-			return pl, nil
-		}
-	}
-	pl.bound = boundOf(pl.caller, s)
-	rarest, err := a.rarest(ctx, *pl.bound, groups)
-	if err != nil {
-		return pl, err
-	}
-	pl.driver = groups[rarest]
-	pl.others = append(append([][]string{}, groups[:rarest]...), groups[rarest+1:]...)
-	return pl, nil
+	err := a.lookForFew(ctx, &pl, s, bounds, column, now)
+	return pl, err
 }
 
-// Counts of scopes are looked at up to firstLook, then as often as needed further by nextLook times.
-const (
-	firstLook = 1024
-	nextLook  = 4
-)
+// lookForFew looks for a condition that few keys meet, among those that the walk would only check.
+func (a *Authority) lookForFew(ctx context.Context, pl *plan, s Search, bounds []bound, column string, now time.Time) error {
+	var conditions []func(string) *sql.Selector
+	for _, b := range bounds {
+		if b.column == pl.walk.column {
+			break // the others are wider
+		}
+		conditions = append(conditions, keysWhere(b.where))
+	}
+	if len(pl.scopes) > 0 && !pl.merged {
+		conditions = append(conditions, pl.holding)
+	}
+	organization := bounds[len(bounds)-1]
+	for _, f := range s.filters() {
+		for _, column := range f.marks() {
+			conditions = append(conditions, keysWhere(organization.where, func(s *sql.Selector) { s.Where(sql.NotNull(s.C(column))) }))
+		}
+		if f.HasNotification != nil && *f.HasNotification {
+			conditions = append(conditions, func(dialect string) *sql.Selector {
+				s := sql.Dialect(dialect).Select().From(sql.Table(notification.Table))
+				organization.where(s)
+				return s.Select(s.C(notification.FieldKeyID))
+			})
+		}
+		for _, r := range f.spans(now) {
+			along := walkable(bounds, r.column)
+			if !r.loose {
+				pl.counted = func(s *sql.Selector) { along.where(s); r.where(s) }
+			}
+			switch {
+			case r.column == column:
+				pl.along = append(pl.along, r)
+			case !r.loose:
+				conditions = append(conditions, keysWhere(along.where, r.where))
+			}
+		}
+	}
+	for _, find := range conditions {
+		switch n, err := a.countUpTo(ctx, few, find); {
+		case err != nil:
+			return err
+		case n < few:
+			pl.found = find
+			if pl.merged {
+				pl.merged, pl.checks = false, append(pl.checks[:len(pl.checks):len(pl.checks)], holdsOneOf(pl.scopes))
+			}
+			return nil
+		}
+	}
+	return nil
+}
 
-// rarest is which of the groups the fewest keys hold: the one whose count comes to an end first.
+// keysWhere selects the ids of the keys that an index finds.
+func keysWhere(conditions ...func(*sql.Selector)) func(string) *sql.Selector {
+	return func(dialect string) *sql.Selector {
+		s := sql.Dialect(dialect).Select().From(sql.Table(apikey.Table))
+		for _, condition := range conditions {
+			condition(s)
+		}
+		return s.Select(s.C(apikey.FieldID)).Where(sql.IsNull(s.C(apikey.FieldRemovedAt)))
+	}
+}
+
+// holding selects the ids of the keys that hold one of the scopes of the plan; one that holds several
+// comes several times.
+func (pl plan) holding(dialect string) *sql.Selector {
+	s := sql.Dialect(dialect).Select().From(sql.Table(keyscope.Table))
+	pl.holders.where(s)
+	return s.Select(s.C(keyscope.FieldKeyID)).Where(sql.In(s.C(keyscope.FieldScope), values(pl.scopes)...))
+}
+
+// holderBound is the narrowest bound that key_scopes has an index for, which goes on with the scope and
+// ends with the key.
+func holderBound(of []bound) bound {
+	for _, b := range of {
+		if len(b.values) == 1 && (b.column == keyscope.FieldOwnerID || b.column == keyscope.FieldProjectID) {
+			return b
+		}
+	}
+	return of[len(of)-1]
+}
+
+// sampled is how many of the newest holders of a scope tell how rare it is.
+const sampled = 256
+
+// rarest is which of the groups the fewest keys hold, as far as the newest holders tell: of those that
+// fewer than sampled hold any, else the one whose sample goes back furthest.
 func (a *Authority) rarest(ctx context.Context, b bound, groups [][]string) (int, error) {
 	if len(groups) == 1 {
 		return 0, nil
 	}
-	for limit := firstLook; ; limit *= nextLook {
-		rarest, least := 0, limit
-		for i, g := range groups {
-			n, err := a.holders(ctx, b, g, limit)
+	rarest, oldest := 0, ""
+	for i, g := range groups {
+		reach := ""
+		for _, scope := range g {
+			id, err := a.holderAt(ctx, b, scope, sampled)
 			if err != nil {
 				return 0, err
 			}
-			if n < least {
-				rarest, least = i, n
-			}
+			reach = max(reach, id)
 		}
-		if least < limit || limit > 1<<20 {
-			return rarest, nil
+		if reach == "" {
+			return i, nil
+		}
+		if oldest == "" || reach < oldest {
+			rarest, oldest = i, reach
 		}
 	}
+	return rarest, nil
 }
 
-// holders counts the grants of a group within the bound, up to a limit.
-func (a *Authority) holders(ctx context.Context, b bound, group []string, limit int) (int, error) {
-	ids, err := a.store.Client.KeyScope.Query().
-		Where(func(s *sql.Selector) {
-			s.Where(sql.And(sql.EQ(s.C(b.column), b.value), sql.In(s.C(keyscope.FieldScope), values(group)...)))
-		}).
-		Limit(limit).
-		Modify(func(s *sql.Selector) { s.SelectExpr(sql.Expr("1")) }).Ints(ctx)
-	return len(ids), err
+// holderAt is the nth newest key that holds a scope; empty when there are fewer.
+func (a *Authority) holderAt(ctx context.Context, b bound, scope string, nth int) (string, error) {
+	s := plan{holders: b, scopes: []string{scope}}.holding(a.store.Dialect())
+	rows, err := a.rows(ctx, s.OrderBy(sql.Desc(s.C(keyscope.FieldKeyID))).Offset(nth-1).Limit(1))
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	id := ""
+	for rows.Next() {
+		if err := rows.Scan(&id); err != nil {
+			return "", err
+		}
+	}
+	return id, rows.Err()
+}
+
+// rows reads ids from an index, also of keys that the caller may not see.
+func (a *Authority) rows(ctx context.Context, s *sql.Selector) (*sql.Rows, error) {
+	query, args := s.Query()
+	rows, err := a.store.Client.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return &sql.Rows{ColumnScanner: rows}, nil
+}
+
+// countUpTo counts rows of an index.
+func (a *Authority) countUpTo(ctx context.Context, limit int, find func(string) *sql.Selector) (int, error) {
+	rows, err := a.rows(ctx, find(a.store.Dialect()).Limit(limit))
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	n := 0
+	for rows.Next() {
+		n++
+	}
+	return n, rows.Err()
 }
 
 // whole narrows a query to the whole list.
-func (pl plan) whole(q *db.APIKeyQuery, ps []predicate.APIKey) *db.APIKeyQuery {
+func (pl plan) whole(q *db.APIKeyQuery) *db.APIKeyQuery {
 	switch {
-	case pl.empty:
-		return q.Where(sql.FieldIn[string](apikey.FieldID))
-	case pl.driver != nil:
-		q.Where(holdsOneOf(pl.driver, pl.bound))
+	case pl.found != nil:
+		pl.only(q, pl.found)
+	case pl.merged:
+		q.Where(func(s *sql.Selector) { s.Where(sql.In(s.C(apikey.FieldID), pl.holding(s.Dialect()))) })
+	default:
+		q.Where(pl.counted)
 	}
-	for _, g := range pl.others {
-		q.Where(holdsOneOf(g, nil))
-	}
-	return q.Where(ps...)
+	return pl.check(q)
 }
 
-// narrow narrows a query to at least the page of the list that behind, order and limit make.
-func (pl plan) narrow(_ context.Context, q *db.APIKeyQuery, ps []predicate.APIKey, behind, order func(*sql.Selector), limit int) *db.APIKeyQuery {
-	if pl.empty || pl.driver == nil || !pl.newest {
-		return pl.whole(q, ps)
+// narrow narrows a query to a page of a stretch of the list, which begins behind a cursor, and orders it.
+func (pl plan) narrow(q *db.APIKeyQuery, part stretch, b page.Bounds, descending bool) *db.APIKeyQuery {
+	behind, _ := store.Keyset(b, descending, part.columns...)
+	_, sorted := store.Keyset(b, descending, part.sorted()...)
+	switch {
+	case pl.found != nil:
+		pl.only(q, pl.found)
+	case pl.merged:
+		pl.only(q, func(dialect string) *sql.Selector { return pl.merge(dialect, b, descending) })
+		return q.Order(sorted)
+	default:
+		q.Where(func(s *sql.Selector) {
+			pl.walk.where(s)
+			for _, r := range pl.along {
+				if !part.unset {
+					r.where(s)
+				}
+			}
+		})
 	}
-	for _, g := range pl.others {
-		ps = append(ps[:len(ps):len(ps)], holdsOneOf(g, nil))
+	if part.only != nil {
+		q.Where(part.only)
 	}
-	return q.Where(func(s *sql.Selector) {
-		page := pl.merged(s.Dialect(), ps, behind, order, limit)
+	return pl.check(q.Where(behind)).Order(sorted)
+}
+
+// check narrows a query by conditions that find no keys.
+func (pl plan) check(q *db.APIKeyQuery) *db.APIKeyQuery {
+	return q.Where(checked(pl.checks))
+}
+
+func checked(ps []predicate.APIKey) predicate.APIKey {
+	return func(s *sql.Selector) {
+		s.CollectPredicates()
+		for _, p := range ps {
+			p(s)
+		}
+		conditions := s.CollectedPredicates()
+		s.UncollectedPredicates()
+		if len(conditions) > 0 {
+			s.Where(policy.Checked(conditions...))
+		}
+	}
+}
+
+// only narrows a query to keys whose ids are found first.
+func (pl plan) only(q *db.APIKeyQuery, find func(string) *sql.Selector) {
+	q.Where(func(s *sql.Selector) {
+		ids := find(s.Dialect())
 		if s.Dialect() != dialect.Postgres {
-			s.Where(sql.In(s.C(apikey.FieldID), page))
+			s.Where(sql.In(s.C(apikey.FieldID), ids))
 			return
 		}
-		// As an array it is read once, whatever PostgreSQL thinks of tables that it has not analysed.
+		// As an array it is read once, whatever PostgreSQL thinks of its size.
 		s.Where(sql.P(func(b *sql.Builder) {
-			b.Ident(s.C(apikey.FieldID)).WriteString(" = ANY(ARRAY(").Join(page).WriteString("))")
+			b.Ident(s.C(apikey.FieldID)).WriteString(" = ANY(ARRAY(").Join(ids).WriteString("))")
 		}))
 	})
 }
 
-// merged are the ids of the page, from the index of each driving scope in the order of the list: so no
-// more is read of a scope, however many keys hold it, than the page needs.
-func (pl plan) merged(name string, ps []predicate.APIKey, behind, order func(*sql.Selector), limit int) *sql.Selector {
-	visible := policy.VisibleKeys(pl.caller)
-	branch := func(scope string) *sql.Selector {
-		s := sql.Dialect(name).Select().From(sql.Table(apikey.Table))
-		grants := sql.Table(keyscope.Table)
-		s.Select(s.C(apikey.FieldID)).Join(grants).On(s.C(apikey.FieldID), grants.C(keyscope.FieldKeyID)).
-			Where(sql.And(sql.EQ(grants.C(pl.bound.column), pl.bound.value), sql.EQ(grants.C(keyscope.FieldScope), scope)))
-		for _, p := range ps {
-			p(s)
+// merge selects the ids of a page, from the index of each scope in the order of the list: so no more is
+// read of a scope, however many keys hold it, than the page needs.
+func (pl plan) merge(name string, b page.Bounds, descending bool) *sql.Selector {
+	behind, sorted := store.Keyset(b, descending, keyscope.FieldKeyID)
+	holders := func(scope string) *sql.Selector {
+		s := sql.Dialect(name).Select().From(sql.Table(keyscope.Table))
+		pl.holders.where(s)
+		s.Select(s.C(keyscope.FieldKeyID)).Where(sql.EQ(s.C(keyscope.FieldScope), scope))
+		for _, r := range pl.along {
+			span{keyscope.FieldKeyID, r.within, r.loose}.where(s)
 		}
-		visible(s)
 		behind(s)
-		order(s)
-		return s.Limit(limit)
+		sorted(s)
+		return s.Where(policy.Checked(sql.Exists(pl.checkedKey(s)))).Limit(b.Size + 1)
 	}
-	if len(pl.driver) == 1 {
-		return sql.Dialect(name).Select(apikey.FieldID).From(branch(pl.driver[0]).As("page"))
+	switch len(pl.scopes) {
+	case 0: // the empty group, which no key meets
+		s := sql.Dialect(name).Select().From(sql.Table(keyscope.Table))
+		return s.Select(s.C(keyscope.FieldKeyID)).Where(sql.False())
+	case 1:
+		return holders(pl.scopes[0])
 	}
 	var union *sql.Selector
-	for i, scope := range pl.driver {
-		part := sql.Dialect(name).Select(apikey.FieldID).From(branch(scope).As("page" + string(rune('a'+i%26)) + string(rune('a'+i/26))))
+	for i, scope := range pl.scopes {
+		part := sql.Dialect(name).Select(keyscope.FieldKeyID).From(holders(scope).As("holders" + strconv.Itoa(i)))
 		if union == nil {
 			union = part
 		} else {
 			union = union.Union(part)
 		}
 	}
-	// Under the name of the table, so that the order finds its column here and not outside.
-	all := sql.Dialect(name).Select().From(union.As(apikey.Table))
-	all.Select(all.C(apikey.FieldID))
-	order(all)
-	return all.Limit(limit)
+	// Under the name of the table, which the builder qualifies columns with.
+	all := sql.Dialect(name).Select().From(union.As(keyscope.Table))
+	all.Select(all.C(keyscope.FieldKeyID))
+	sorted(all)
+	return all.Limit(b.Size + 1)
+}
+
+// checkedKey is the key of a grant, if it meets all conditions.
+func (pl plan) checkedKey(grants *sql.Selector) *sql.Selector {
+	s := sql.Dialect(grants.Dialect()).Select().From(sql.Table(apikey.Table))
+	s.Select(s.C(apikey.FieldID)).Where(sql.ColumnsEQ(s.C(apikey.FieldID), grants.C(keyscope.FieldKeyID)))
+	checked(pl.checks)(s)
+	policy.VisibleKeys(pl.caller)(s)
+	return s
 }

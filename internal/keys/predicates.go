@@ -60,7 +60,7 @@ func (f *Filter) predicates(now time.Time) []predicate.APIKey {
 		}
 	}
 	if f.Scopes != nil && len(f.Scopes.None) > 0 {
-		add(apikey.Not(holdsOneOf(f.Scopes.None, nil)))
+		add(apikey.Not(holdsOneOf(f.Scopes.None)))
 	}
 	return ps
 }
@@ -80,15 +80,22 @@ func oneOf[T any](values []T, has func(T) predicate.APIKey) predicate.APIKey {
 	return apikey.Or(ps...)
 }
 
+// expiring are the instants before which keys end.
+func (f *Filter) expiring(now time.Time) []time.Time {
+	var before []time.Time
+	for _, at := range []*time.Time{f.ExpiringBefore, after(now, f.ExpiringWithin)} {
+		if at != nil {
+			before = append(before, earlierOf(*at, never)) // a key that never ends is stored as ending in the year 9999
+		}
+	}
+	return before
+}
+
 // ends are the conditions on when keys end.
 func (f *Filter) ends(now time.Time) []predicate.APIKey {
 	ps := inRange(f.ExpiresAt, apikey.FieldExpiresAt)
-	for _, before := range []*time.Time{f.ExpiringBefore, after(now, f.ExpiringWithin)} {
-		if before == nil {
-			continue
-		}
-		// A key that never ends is stored as ending in the year 9999.
-		ps = append(ps, apikey.EffectiveExpiresAtLT(earlierOf(*before, never)))
+	for _, before := range f.expiring(now) {
+		ps = append(ps, apikey.EffectiveExpiresAtLT(before))
 		if f.Statuses == nil {
 			ps = append(ps, apikey.EffectiveExpiresAtGT(now))
 		}
@@ -110,20 +117,25 @@ func earlierOf(a, b time.Time) time.Time {
 	return a
 }
 
+// unused are the instants since which keys are not used.
+func (f *Filter) unused(now time.Time) []time.Time {
+	var since []time.Time
+	if f.UnusedSince != nil {
+		since = append(since, *f.UnusedSince)
+	}
+	if f.UnusedFor != nil {
+		since = append(since, f.UnusedFor.Back(now))
+	}
+	return since
+}
+
 // uses are the conditions on when keys were used.
 func (f *Filter) uses(now time.Time) []predicate.APIKey {
 	ps := inRange(f.LastUsedAt, apikey.FieldLastUsedAt)
-	since := []*time.Time{f.UnusedSince}
-	if f.UnusedFor != nil {
-		since = append(since, new(f.UnusedFor.Back(now)))
-	}
-	for _, at := range since {
-		if at == nil {
-			continue
-		}
+	for _, at := range f.unused(now) {
 		ps = append(ps,
-			apikey.Or(apikey.LastUsedAtLT(*at), apikey.LastUsedAtIsNil()),
-			madeBefore(*at), // no key is used before it is made
+			apikey.Or(apikey.LastUsedAtLT(at), apikey.LastUsedAtIsNil()),
+			apikey.CreatedAtLT(at), // no key is used before it is made
 		)
 	}
 	switch {
@@ -136,8 +148,7 @@ func (f *Filter) uses(now time.Time) []predicate.APIKey {
 	return ps
 }
 
-// creation is the condition on when keys were made. The order of ids is that of creation, and most
-// indexes end with them.
+// creation is the condition on when keys were made.
 func (f *Filter) creation() []predicate.APIKey {
 	r := f.CreatedAt
 	if r == nil {
@@ -145,19 +156,15 @@ func (f *Filter) creation() []predicate.APIKey {
 	}
 	var ps []predicate.APIKey
 	if r.From != nil {
-		ps = append(ps, apikey.CreatedAtGTE(*r.From), apikey.IDGTE(firstID(*r.From)))
+		ps = append(ps, apikey.CreatedAtGTE(*r.From))
 	}
 	if r.Before != nil {
-		ps = append(ps, madeBefore(*r.Before))
+		ps = append(ps, apikey.CreatedAtLT(*r.Before))
 	}
 	if r.IsNull != nil && *r.IsNull {
 		ps = append(ps, sql.FieldIn[string](apikey.FieldID))
 	}
 	return ps
-}
-
-func madeBefore(t time.Time) predicate.APIKey {
-	return apikey.And(apikey.CreatedAtLT(t), apikey.IDLT(firstID(t)))
 }
 
 // firstID is the least id of a key that was made at t; of earlier instants than ids can carry it is the
@@ -203,19 +210,14 @@ func handedOver(now time.Time) predicate.APIKey {
 	return apikey.Or(apikey.PendingSinceIsNil(), apikey.EffectiveExpiresAtLTE(now))
 }
 
-// holdsOneOf: the key holds one of the scopes literally. A bound, if given, is one that the key has
-// too; it leads the index that finds the scope.
-func holdsOneOf(scopes []string, b *bound) predicate.APIKey {
+// holdsOneOf: the key holds one of the scopes literally.
+func holdsOneOf(scopes []string) predicate.APIKey {
 	return func(s *sql.Selector) {
 		grants := sql.Table(keyscope.Table)
-		held := sql.Dialect(s.Dialect()).Select(grants.C(keyscope.FieldKeyID)).From(grants).
-			Where(sql.In(grants.C(keyscope.FieldScope), values(scopes)...))
-		if b == nil {
-			s.Where(sql.Exists(held.Where(sql.ColumnsEQ(grants.C(keyscope.FieldKeyID), s.C(apikey.FieldID)))))
-			return
-		}
-		held.Where(sql.EQ(grants.C(b.column), b.value))
-		s.Where(sql.In(s.C(apikey.FieldID), held))
+		s.Where(sql.Exists(sql.Dialect(s.Dialect()).Select(grants.C(keyscope.FieldKeyID)).From(grants).Where(sql.And(
+			sql.In(grants.C(keyscope.FieldScope), values(scopes)...),
+			sql.ColumnsEQ(grants.C(keyscope.FieldKeyID), s.C(apikey.FieldID)),
+		))))
 	}
 }
 
@@ -256,6 +258,30 @@ func hasStatus(status lifecycle.Status, t time.Time) predicate.APIKey {
 		return apikey.And(alive, notSuspended, rotated)
 	}
 	return apikey.And(alive, notSuspended, notRotated)
+}
+
+// demands reports whether the filter is met only by keys whose column is set, or only by those whose it
+// is not.
+func (f *Filter) demands(column string) (set, unset bool) {
+	inRange := func(r *page.Range) {
+		if r != nil {
+			set = r.From != nil || r.Before != nil || r.IsNull != nil && !*r.IsNull
+			unset = r.IsNull != nil && *r.IsNull
+		}
+	}
+	switch column {
+	case apikey.FieldExpiresAt:
+		inRange(f.ExpiresAt)
+	case apikey.FieldLastUsedAt:
+		inRange(f.LastUsedAt)
+		set = set || f.NeverUsed != nil && !*f.NeverUsed
+		unset = unset || f.NeverUsed != nil && *f.NeverUsed
+	case apikey.FieldNextRotationAt:
+		set = f.RotationDueBefore != nil
+	case apikey.FieldEffectiveExpiresAt:
+		set = f.ExpiringBefore != nil || f.ExpiringWithin != nil
+	}
+	return set, unset
 }
 
 // endsBy is the reason of lifecycle.Evaluate in SQL: of equal ends the first of lifetime, disuse, grace

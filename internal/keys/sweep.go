@@ -79,6 +79,7 @@ func sweepOnce(ctx context.Context, tx *store.Tx, now time.Time, id string) (boo
 		apikey.OrganizationID(sweep.OrganizationID),
 		apikey.IDGT(sweep.Cursor),
 		apikey.EffectiveExpiresAtGT(now),
+		apikey.RemovedAtIsNil(), // as the indexes say it
 	)
 	if sweep.ProjectID != nil {
 		q.Where(apikey.ProjectID(*sweep.ProjectID))

@@ -54,6 +54,14 @@ func openPostgres(address string) (*Store, error) {
 	}
 	reader := config.Clone()
 	reader.Runtime["default_transaction_read_only"] = "on"
+	// Statements are written so that one index answers them, row by row and in its order, whatever the values
+	// are. Plans for the values would cost a planning each time, and whatever else PostgreSQL prefers where
+	// it thinks of few rows reads all of them to show a page.
+	reader.Runtime["plan_cache_mode"] = "force_generic_plan"
+	for _, way := range []string{"enable_bitmapscan", "enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
+		reader.Runtime[way] = "off"
+	}
+	reader.Runtime["max_parallel_workers_per_gather"] = "0"
 	s := &Store{dialect: dialect.Postgres}
 	if s.writer, err = postgresPool(config, postgresWriters, false); err != nil {
 		return nil, err

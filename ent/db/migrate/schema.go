@@ -114,69 +114,9 @@ var (
 				Columns: []*schema.Column{APIKeysColumns[37], APIKeysColumns[8]},
 			},
 			{
-				Name:    "apikey_organization_id_id",
-				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[0]},
-			},
-			{
-				Name:    "apikey_project_id_id",
-				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[0]},
-			},
-			{
-				Name:    "apikey_owner_id_id",
-				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[35], APIKeysColumns[0]},
-			},
-			{
 				Name:    "apikey_environment_id_id",
 				Unique:  false,
 				Columns: []*schema.Column{APIKeysColumns[34], APIKeysColumns[0]},
-			},
-			{
-				Name:    "apikey_organization_id_effective_expires_at_id",
-				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[27], APIKeysColumns[0]},
-			},
-			{
-				Name:    "apikey_project_id_effective_expires_at_id",
-				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[27], APIKeysColumns[0]},
-			},
-			{
-				Name:    "apikey_owner_id_effective_expires_at_id",
-				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[35], APIKeysColumns[27], APIKeysColumns[0]},
-			},
-			{
-				Name:    "apikey_organization_id_expires_at_id",
-				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[15], APIKeysColumns[0]},
-			},
-			{
-				Name:    "apikey_project_id_expires_at_id",
-				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[15], APIKeysColumns[0]},
-			},
-			{
-				Name:    "apikey_organization_id_last_used_at_id",
-				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[13], APIKeysColumns[0]},
-			},
-			{
-				Name:    "apikey_project_id_last_used_at_id",
-				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[13], APIKeysColumns[0]},
-			},
-			{
-				Name:    "apikey_organization_id_name_folded_id",
-				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[2], APIKeysColumns[0]},
-			},
-			{
-				Name:    "apikey_project_id_name_folded_id",
-				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[2], APIKeysColumns[0]},
 			},
 			{
 				Name:    "apikey_created_by_id_id",
@@ -184,19 +124,19 @@ var (
 				Columns: []*schema.Column{APIKeysColumns[36], APIKeysColumns[0]},
 			},
 			{
-				Name:    "apikey_organization_id_next_rotation_at_id",
+				Name:    "apikey_owner_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[25], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[35], APIKeysColumns[0]},
 				Annotation: &entsql.IndexAnnotation{
-					Where: "next_rotation_at IS NOT NULL",
+					Where: "removed_at IS NULL",
 				},
 			},
 			{
-				Name:    "apikey_project_id_next_rotation_at_id",
+				Name:    "apikey_owner_id_effective_expires_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[25], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[35], APIKeysColumns[27], APIKeysColumns[0]},
 				Annotation: &entsql.IndexAnnotation{
-					Where: "next_rotation_at IS NOT NULL",
+					Where: "removed_at IS NULL",
 				},
 			},
 			{
@@ -213,6 +153,134 @@ var (
 				Columns: []*schema.Column{APIKeysColumns[25]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "next_rotation_at IS NOT NULL",
+				},
+			},
+			{
+				Name:    "apikey_organization_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL",
+				},
+			},
+			{
+				Name:    "apikey_organization_id_effective_expires_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[27], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL",
+				},
+			},
+			{
+				Name:    "apikey_organization_id_expires_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[15], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL",
+				},
+			},
+			{
+				Name:    "apikey_organization_id_last_used_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[13], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL",
+				},
+			},
+			{
+				Name:    "apikey_organization_id_name_folded_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[2], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL",
+				},
+			},
+			{
+				Name:    "apikey_organization_id_next_rotation_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[25], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL AND next_rotation_at IS NOT NULL",
+				},
+			},
+			{
+				Name:    "apikey_project_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL",
+				},
+			},
+			{
+				Name:    "apikey_project_id_effective_expires_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[27], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL",
+				},
+			},
+			{
+				Name:    "apikey_project_id_expires_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[15], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL",
+				},
+			},
+			{
+				Name:    "apikey_project_id_last_used_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[13], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL",
+				},
+			},
+			{
+				Name:    "apikey_project_id_name_folded_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[2], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL",
+				},
+			},
+			{
+				Name:    "apikey_project_id_next_rotation_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[25], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL AND next_rotation_at IS NOT NULL",
+				},
+			},
+			{
+				Name:    "apikey_organization_id_pending_since_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[9], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL AND pending_since IS NOT NULL",
+				},
+			},
+			{
+				Name:    "apikey_organization_id_suspended_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[20], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL AND suspended_at IS NOT NULL",
+				},
+			},
+			{
+				Name:    "apikey_organization_id_grace_expires_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[18], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL AND grace_expires_at IS NOT NULL",
+				},
+			},
+			{
+				Name:    "apikey_organization_id_revoked_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[23], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL AND revoked_at IS NOT NULL",
 				},
 			},
 		},
@@ -554,6 +622,11 @@ var (
 				Name:    "notification_job_id",
 				Unique:  false,
 				Columns: []*schema.Column{NotificationsColumns[9]},
+			},
+			{
+				Name:    "notification_organization_id_key_id",
+				Unique:  false,
+				Columns: []*schema.Column{NotificationsColumns[1], NotificationsColumns[7]},
 			},
 		},
 	}

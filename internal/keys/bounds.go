@@ -1,0 +1,200 @@
+package keys
+
+import (
+	"slices"
+	"time"
+
+	"entgo.io/ent/dialect/sql"
+
+	"github.com/keytag/keytag/ent/db/apikey"
+	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/page"
+	"github.com/keytag/keytag/internal/principal"
+)
+
+// bound is a column that a search compares with some values. It can be walked along when it is one value.
+type bound struct {
+	column string
+	values []string
+}
+
+func (b bound) where(s *sql.Selector) {
+	if len(b.values) == 1 {
+		s.Where(sql.EQ(s.C(b.column), b.values[0]))
+		return
+	}
+	s.Where(sql.In(s.C(b.column), values(b.values)...))
+}
+
+// indexed are the columns that indexes begin with, narrowest first, and the columns that these go on
+// with before they end with the id. An order or a range of others has no index.
+var indexed = []struct {
+	column string
+	then   []string
+}{
+	{apikey.FieldKeyPrefix, nil},
+	{apikey.FieldFamilyID, nil},
+	{apikey.FieldEnvironmentID, []string{apikey.FieldID}},
+	{apikey.FieldOwnerID, []string{apikey.FieldID, apikey.FieldEffectiveExpiresAt}},
+	{apikey.FieldCreatedByID, []string{apikey.FieldID}},
+	{apikey.FieldProjectID, sortable},
+	{apikey.FieldOrganizationID, sortable},
+}
+
+var sortable = []string{apikey.FieldID, apikey.FieldEffectiveExpiresAt, apikey.FieldExpiresAt,
+	apikey.FieldLastUsedAt, apikey.FieldNameFolded, apikey.FieldNextRotationAt}
+
+// bounds are those of a search, narrowest first; the last is the caller's organization.
+func bounds(p *principal.Principal, s Search) []bound {
+	var found []bound
+	for _, index := range indexed {
+		for _, f := range s.filters() {
+			if list := f.ids(index.column); list != nil {
+				found = append(found, bound{index.column, list})
+			}
+		}
+		switch {
+		case index.column == apikey.FieldOwnerID && !p.IsAdmin():
+			found = append(found, bound{index.column, []string{p.UserID}})
+		case index.column == apikey.FieldOrganizationID:
+			found = append(found, bound{index.column, []string{p.OrganizationID}})
+		}
+	}
+	return found
+}
+
+// filters are the conditions of a search, wherever they come from.
+func (s Search) filters() []*Filter {
+	if s.Filter == nil {
+		return []*Filter{&s.Within}
+	}
+	return []*Filter{&s.Within, s.Filter}
+}
+
+// ids are what a filter compares a column with, nil when it does not.
+func (f *Filter) ids(column string) []string {
+	switch column {
+	case apikey.FieldKeyPrefix:
+		return optional(f.KeyPrefix)
+	case apikey.FieldFamilyID:
+		return optional(f.FamilyID)
+	case apikey.FieldEnvironmentID:
+		return f.EnvironmentIDs
+	case apikey.FieldOwnerID:
+		return f.OwnerIDs
+	case apikey.FieldCreatedByID:
+		return f.CreatedByIDs
+	case apikey.FieldProjectID:
+		return f.ProjectIDs
+	}
+	return nil
+}
+
+// walkable is the narrowest of some bounds whose index goes on with a column.
+func walkable(of []bound, column string) bound {
+	for _, b := range of {
+		for _, index := range indexed {
+			if len(b.values) == 1 && index.column == b.column && slices.Contains(index.then, column) {
+				return b
+			}
+		}
+	}
+	return of[len(of)-1]
+}
+
+// span is a range of a column that an index finds keys by.
+type span struct {
+	column string
+	within []func(column string) *sql.Predicate
+	// loose: the range is wide, or keys whose column is unset meet the condition too.
+	loose bool
+}
+
+func (r span) where(s *sql.Selector) {
+	for _, p := range r.within {
+		s.Where(p(s.C(r.column)))
+	}
+}
+
+// spans are the ranges that the keys of a filter are within.
+func (f *Filter) spans(now time.Time) []span {
+	from := func(v any) func(string) *sql.Predicate { return func(c string) *sql.Predicate { return sql.GTE(c, v) } }
+	before := func(v any) func(string) *sql.Predicate { return func(c string) *sql.Predicate { return sql.LT(c, v) } }
+	var spans []span
+	add := func(column string, within ...func(string) *sql.Predicate) {
+		if len(within) > 0 {
+			spans = append(spans, span{column: column, within: within})
+		}
+	}
+	inRange := func(r *page.Range, column string, value func(time.Time) any) {
+		if r == nil {
+			return
+		}
+		var within []func(string) *sql.Predicate
+		if r.From != nil {
+			within = append(within, from(value(*r.From)))
+		}
+		if r.Before != nil {
+			within = append(within, before(value(*r.Before)))
+		}
+		add(column, within...)
+	}
+	instant := func(t time.Time) any { return t }
+	live := func(c string) *sql.Predicate { return sql.GT(c, now) }
+	for _, end := range f.expiring(now) {
+		within := []func(string) *sql.Predicate{before(end)}
+		if f.Statuses == nil {
+			within = append(within, live)
+		}
+		add(apikey.FieldEffectiveExpiresAt, within...)
+	}
+	inRange(f.ExpiresAt, apikey.FieldExpiresAt, instant)
+	inRange(f.LastUsedAt, apikey.FieldLastUsedAt, instant)
+	inRange(f.CreatedAt, apikey.FieldID, func(t time.Time) any { return firstID(t) })
+	if f.NameStartsWith != nil {
+		prefix := fold(*f.NameStartsWith)
+		add(apikey.FieldNameFolded, from(prefix), before(prefix+lastRune))
+	}
+	if f.RotationDueBefore != nil {
+		add(apikey.FieldNextRotationAt, before(*f.RotationDueBefore))
+	}
+	for _, at := range f.unused(now) {
+		spans = append(spans,
+			span{apikey.FieldLastUsedAt, []func(string) *sql.Predicate{before(at)}, true},
+			span{apikey.FieldID, []func(string) *sql.Predicate{before(firstID(at))}, true})
+	}
+	if len(f.Statuses) > 0 {
+		ended := 0
+		for _, s := range f.Statuses {
+			if s.Ended() {
+				ended++
+			}
+		}
+		switch ended {
+		case 0:
+			spans = append(spans, span{apikey.FieldEffectiveExpiresAt, []func(string) *sql.Predicate{live}, true})
+		case len(f.Statuses):
+			over := func(c string) *sql.Predicate { return sql.LTE(c, now) }
+			spans = append(spans, span{apikey.FieldEffectiveExpiresAt, []func(string) *sql.Predicate{over}, true})
+		}
+	}
+	return spans
+}
+
+// marks are columns that are set in every key of the filter and in few others.
+func (f *Filter) marks() []string {
+	if len(f.Statuses) != 1 {
+		return nil
+	}
+	switch f.Statuses[0] {
+	case lifecycle.Pending:
+		return []string{apikey.FieldPendingSince}
+	case lifecycle.Suspended:
+		return []string{apikey.FieldSuspendedAt}
+	case lifecycle.RotatingOut:
+		return []string{apikey.FieldGraceExpiresAt}
+	case lifecycle.Revoked:
+		return []string{apikey.FieldRevokedAt}
+	}
+	return nil
+}
