@@ -60,6 +60,7 @@ type organization struct {
 	disuse   disuse
 	projects []project
 	users    []user
+	sourceID string // its alert source
 	adminKey *Key
 }
 
@@ -111,6 +112,7 @@ func organizationOf(o Options, number int, share float64, start time.Time) organ
 		projects: make([]project, 1+r.IntN(maxProjects)),
 		users:    make([]user, max(3, min(int(share*float64(o.Keys))/keysPerUser, maxUsers))),
 	}
+	org.sourceID = id(typeid.AlertSource, created, random(o.Seed, ofAlertSource, number))
 	for i := range org.projects {
 		at := created.Add(time.Duration(i+1) * time.Second)
 		r := random(o.Seed, ofProject, number*maxProjects+i)

@@ -24,6 +24,8 @@ type Data struct {
 	step  time.Duration
 	// claims are the indexes, not reached yet, at which keys are rotated.
 	claims map[int]claim
+	// delivered: the largest project has a key that is pending, or will have.
+	delivered bool
 }
 
 // claim is a key to be the successor of another.
@@ -31,6 +33,7 @@ type claim struct {
 	family     int // index of its first key
 	generation int
 	replaces   int
+	pending    bool // until it is delivered
 }
 
 // Key is one row of api_keys. Unset strings are empty, unset instants zero.
@@ -50,9 +53,13 @@ type Key struct {
 	Created, Updated, Authenticated, LastUsed time.Time
 	Expires, InactivityExpires, GraceExpires  time.Time
 	Rotated, Suspended, Revoked, Removed      time.Time
+	Pending, NextRotation, NotifyAt           time.Time
 	RevocationReason                          lifecycle.RevocationReason
 	suspendedByAdmin                          bool
 	revokedByUserID, revokedByKeyID           string
+	schedule                                  *schedule
+	rotation                                  *rotation
+	notification                              *notification
 }
 
 // New lays the data out.
@@ -77,7 +84,7 @@ func New(o Options) *Data {
 // concurrent use.
 func (d *Data) Keys() iter.Seq[*Key] {
 	return func(yield func(*Key) bool) {
-		d.claims = map[int]claim{}
+		d.claims, d.delivered = map[int]claim{}, false
 		for i := len(d.organizations) - 1; i >= 0; i-- {
 			if !yield(d.organizations[i].adminKey) {
 				return

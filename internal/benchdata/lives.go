@@ -25,6 +25,7 @@ const (
 	Suspended       State = "suspended"
 	Revoked         State = "revoked"
 	Removed         State = "removed" // a tombstone that no list shows
+	Pending         State = "pending" // made by a rotation, and not delivered yet
 )
 
 // Status is that of the keys in the state, empty for what no list shows.
@@ -38,13 +39,16 @@ func (s State) Status() lifecycle.Status {
 		return lifecycle.Suspended
 	case Revoked:
 		return lifecycle.Revoked
+	case Pending:
+		return lifecycle.Pending
 	case Removed:
 		return ""
 	}
 	return lifecycle.Active
 }
 
-// shares are in per mille. A key too young or too old for its state is one used recently.
+// shares are in per mille. A key too young or too old for its state is one used recently. Those that
+// are pending come beside (deliver).
 var shares = []struct {
 	state State
 	share int
@@ -69,7 +73,7 @@ func States() []State {
 	for i, s := range shares {
 		list[i] = s.state
 	}
-	return list
+	return append(list, Pending)
 }
 
 func drawState(r *rand.Rand) State {
@@ -88,6 +92,10 @@ func (d *Data) live(k *Key, org *organization, as claim, r *rand.Rand) {
 	if latest := maxExpiration.From(k.Created); k.Expires.After(latest) {
 		k.Expires = latest
 	}
+	if as.pending {
+		d.await(k)
+		return
+	}
 	k.State = drawState(r)
 	if !d.reach(k, org, as, r) {
 		k.State = UsedRecently
@@ -99,6 +107,9 @@ func (d *Data) live(k *Key, org *organization, as claim, r *rand.Rand) {
 	}
 	if org.disuse.period != nil {
 		k.InactivityExpires = org.disuse.period.From(latest(k.Created, k.LastUsed))
+	}
+	if k.ReplacedByID == "" {
+		d.ahead(k, org, as)
 	}
 }
 
@@ -186,7 +197,7 @@ func (d *Data) rotate(k *Key, as claim, r *rand.Rand) bool {
 	if over := !ends.After(d.Now); over != (k.State == GraceOver) {
 		return false
 	}
-	d.claims[next] = claim{as.family, as.generation + 1, k.Index}
+	d.claims[next] = claim{as.family, as.generation + 1, k.Index, false}
 	k.Rotated, k.GraceExpires, k.ReplacedByID = rotated, ends, d.keyID(next)
 	k.LastUsed = between(r, latest(k.Created, rotated.Add(-30*day)), earliest(ends, d.Now))
 	return true

@@ -32,10 +32,11 @@ func load(t *testing.T, url string, o benchdata.Options) benchdata.Report {
 	return report
 }
 
-var statuses = []lifecycle.Status{lifecycle.Active, lifecycle.RotatingOut, lifecycle.Suspended, lifecycle.Expired, lifecycle.Revoked}
+var statuses = []lifecycle.Status{lifecycle.Active, lifecycle.RotatingOut, lifecycle.Suspended, lifecycle.Expired, lifecycle.Revoked,
+	lifecycle.Pending}
 
-// The product finds in every organization as many keys of each status, and of two scopes, as the
-// generator made.
+// The product finds in every organization as many keys of each status, of two scopes, to be rotated and
+// with a notification, as the generator made.
 func TestTheServerFindsTheKeys(t *testing.T) {
 	o := benchdata.Options{Keys: 2_000, Seed: 1, Now: now}
 	made, adminKeys := collect(t, o)
@@ -61,6 +62,15 @@ func TestTheServerFindsTheKeys(t *testing.T) {
 					continue
 				}
 				want[string(k.State.Status())]++
+				if k.State == benchdata.Pending {
+					continue // found only by asking for the status
+				}
+				if !k.NextRotation.IsZero() {
+					want["rotation"]++
+				}
+				if !k.NotifyAt.IsZero() {
+					want["notification"]++
+				}
 				for _, s := range k.Scopes {
 					want[s]++
 				}
@@ -81,6 +91,8 @@ func TestTheServerFindsTheKeys(t *testing.T) {
 			for _, s := range []string{benchdata.CommonScope, benchdata.RareScope} {
 				find(s, keys.Filter{Scopes: &keys.ScopeFilter{Any: []string{s}}})
 			}
+			find("rotation", keys.Filter{RotationDueBefore: new(now.AddDate(10, 0, 0))})
+			find("notification", keys.Filter{HasNotification: new(true)})
 		}
 	})
 }
@@ -93,6 +105,7 @@ var answers = map[benchdata.State]string{
 	benchdata.Suspended:    "api_keys.suspended",
 	benchdata.Revoked:      "api_keys.revoked",
 	benchdata.Removed:      "api_keys.invalid",
+	benchdata.Pending:      "api_keys.not_active",
 }
 
 func TestTextsAuthenticateAsTheirStateSays(t *testing.T) {
@@ -159,7 +172,8 @@ func TestEqualOptionsMakeEqualRows(t *testing.T) {
 	})
 }
 
-var loaded = []string{"organizations", "projects", "environments", "users", "key_families", "api_keys", "key_scopes"}
+var loaded = []string{"organizations", "projects", "environments", "users", "key_families", "api_keys", "key_scopes",
+	"alert_sources", "rotation_schedules", "rotations", "notifications", "jobs"}
 
 // The catalog's own words on indexes and constraints, by dialect.
 var definitions = map[string]string{

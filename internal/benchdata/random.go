@@ -24,6 +24,12 @@ const (
 	ofOrigin
 	ofLife
 	ofAdminKey
+	ofAlertSource
+	ofSchedule
+	ofNextRotation
+	ofPending
+	ofRotation
+	ofNotification
 )
 
 func random(seed uint64, of stream, index int) *rand.Rand {

@@ -29,10 +29,22 @@ var (
 		"name", "name_folded", "description", "scopes", "allowed_ips", "key_prefix", "digest", "family_id", "generation", "replaces_id",
 		"replaced_by_id", "created_at", "updated_at", "authenticated_at", "last_used_at", "last_used_ip", "expires_at",
 		"inactivity_expires_at", "grace_expires_at", "rotated_at", "suspended_at", "suspended_by_admin", "revoked_at", "removed_at",
-		"revocation_reason", "revoked_by_user_id", "revoked_by_key_id"}}
+		"revocation_reason", "revoked_by_user_id", "revoked_by_key_id", "pending_since", "next_rotation_at"}}
 	keyScopes = &table{"key_scopes", []string{"organization_id", "project_id", "owner_id", "scope", "key_id"}}
 
-	tables = []*table{organizations, projects, environments, users, keyFamilies, apiKeys, keyScopes}
+	alertSources = &table{"alert_sources", []string{"id", "organization_id", "kind", "name", "message_template", "replies",
+		"created_at", "updated_at"}}
+	rotationSchedules = &table{"rotation_schedules", []string{"id", "organization_id", "owner_id", "family_id", "interval_days",
+		"delivery", "webhook_url", "created_at", "updated_at"}}
+	rotations = &table{"rotations", []string{"id", "organization_id", "owner_id", "family_id", "old_key_id", "new_key_id",
+		"automatic", "status", "job_id", "created_at"}}
+	notifications = &table{"notifications", []string{"id", "organization_id", "owner_id", "family_id", "key_id", "notify_at",
+		"alert_source_id", "job_id", "created_at", "updated_at"}}
+	jobs = &table{"jobs", []string{"id", "organization_id", "owner_id", "family_id", "key_id", "kind", "status", "lane",
+		"alert_source_id", "notification_id", "rotation_id", "event", "scheduled_for", "run_at", "created_at"}}
+
+	tables = []*table{organizations, projects, environments, users, keyFamilies, apiKeys, keyScopes,
+		alertSources, rotationSchedules, rotations, notifications, jobs}
 )
 
 func (o *organization) add(s sink) error {
@@ -61,7 +73,8 @@ func (o *organization) add(s sink) error {
 			return err
 		}
 	}
-	return nil
+	return s.add(alertSources, []any{o.sourceID, o.id, "OPERATOR_MESSAGE", "Operators",
+		"API key {{keyName}} ({{keyPrefix}}) of {{ownerName}}: {{details}}.", document(`["Acknowledge"]`), o.created, o.created})
 }
 
 func (k *Key) add(s sink) error {
@@ -71,20 +84,24 @@ func (k *Key) add(s sink) error {
 			return err
 		}
 	}
+	creator := any(k.OwnerID)
+	if k.State == Pending {
+		creator = nil // the server by itself
+	}
 	var ip any
 	if !k.LastUsed.IsZero() {
 		ip = fmt.Sprintf("10.%d.%d.%d", k.LastUsed.Hour(), k.LastUsed.Minute(), k.LastUsed.Second())
 	}
 	digest := k.Secret.Digest()
-	if err := s.add(apiKeys, []any{k.ID, k.OrganizationID, k.ProjectID, given(k.EnvironmentID), k.OwnerID, k.OwnerID,
+	if err := s.add(apiKeys, []any{k.ID, k.OrganizationID, k.ProjectID, given(k.EnvironmentID), k.OwnerID, creator,
 		k.Name, strings.ToLower(k.Name), k.Name, list(k.Scopes), list(k.AllowedIPs), k.Secret.Prefix(), digest[:], k.FamilyID, k.Generation, given(k.ReplacesID),
 		given(k.ReplacedByID), k.Created, k.Updated, set(k.Authenticated), set(k.LastUsed), ip, set(k.Expires),
 		set(k.InactivityExpires), set(k.GraceExpires), set(k.Rotated), set(k.Suspended), k.suspendedByAdmin, set(k.Revoked), set(k.Removed),
-		given(string(k.RevocationReason)), given(k.revokedByUserID), given(k.revokedByKeyID)}); err != nil {
+		given(string(k.RevocationReason)), given(k.revokedByUserID), given(k.revokedByKeyID), set(k.Pending), set(k.NextRotation)}); err != nil {
 		return err
 	}
-	if k.State == Removed {
-		return nil
+	if err := k.addAhead(s); err != nil || k.State == Removed {
+		return err
 	}
 	for _, scope := range k.Scopes {
 		if err := s.add(keyScopes, []any{k.OrganizationID, k.ProjectID, k.OwnerID, scope, k.ID}); err != nil {
