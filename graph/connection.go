@@ -51,6 +51,14 @@ func messageConnection(found *alert.Messages, err error) (*model.OperatorMessage
 	return &model.OperatorMessageConnection{Connection: connection[*db.OperatorMessage](found.Page, found.Cursor, found.Count)}, nil
 }
 
+// forecastConnection has no total: none is counted.
+func forecastConnection(found *alert.Forecast, err error) (*model.ExpiryForecastConnection, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &model.ExpiryForecastConnection{Connection: connection(found.Page, found.Cursor, nil)}, nil
+}
+
 func eventConnection(found *audit.Events, err error) (*model.AuditEventConnection, error) {
 	if err != nil {
 		return nil, err
@@ -88,28 +96,55 @@ func total[T any](ctx context.Context, c model.Connection[T]) (n int, estimate b
 	return min(n, page.MaxCount), n > page.MaxCount, err
 }
 
-// relations are the objects beside each key that the request selects on the page being read.
+// relations are the objects beside each key that the request selects on the page of keys being read.
 func relations(ctx context.Context) []keys.Relation {
+	return relationsOf(graphql.GetOperationContext(ctx), nodes(ctx, "ApiKey"))
+}
+
+// forecastRelations are those beside the key of each entry on the page of a forecast.
+func forecastRelations(ctx context.Context) []keys.Relation {
 	operation := graphql.GetOperationContext(ctx)
+	var ofKeys []graphql.CollectedField
+	for _, entry := range nodes(ctx, "ExpiryForecast") {
+		ofKeys = append(ofKeys, inside(operation, entry, "ExpiryForecastEntry", "apiKey")...)
+	}
+	return relationsOf(operation, ofKeys)
+}
+
+func relationsOf(operation *graphql.OperationContext, ofKeys []graphql.CollectedField) []keys.Relation {
 	var wanted []keys.Relation
-	add := func(node graphql.CollectedField) {
-		for _, field := range graphql.CollectFields(operation, node.Selections, []string{"ApiKey", "Node"}) {
+	for _, key := range ofKeys {
+		for _, field := range graphql.CollectFields(operation, key.Selections, []string{"ApiKey", "Node"}) {
 			if relation := keys.Relation(field.Name); !slices.Contains(wanted, relation) {
 				wanted = append(wanted, relation)
 			}
 		}
 	}
-	for _, field := range graphql.CollectFieldsCtx(ctx, []string{"ApiKeyConnection"}) {
+	return wanted
+}
+
+// nodes are the selections of what is on the page being read, a page of a type named so in the schema.
+func nodes(ctx context.Context, of string) []graphql.CollectedField {
+	operation := graphql.GetOperationContext(ctx)
+	var found []graphql.CollectedField
+	for _, field := range graphql.CollectFieldsCtx(ctx, []string{of + "Connection"}) {
 		switch field.Name {
 		case "nodes":
-			add(field)
+			found = append(found, field)
 		case "edges":
-			for _, inner := range graphql.CollectFields(operation, field.Selections, []string{"ApiKeyEdge"}) {
-				if inner.Name == "node" {
-					add(inner)
-				}
-			}
+			found = append(found, inside(operation, field, of+"Edge", "node")...)
 		}
 	}
-	return wanted
+	return found
+}
+
+// inside are the selections of a name within a field of a type.
+func inside(operation *graphql.OperationContext, field graphql.CollectedField, of, name string) []graphql.CollectedField {
+	var found []graphql.CollectedField
+	for _, inner := range graphql.CollectFields(operation, field.Selections, []string{of}) {
+		if inner.Name == name {
+			found = append(found, inner)
+		}
+	}
+	return found
 }

@@ -98,13 +98,14 @@ var kindWith = map[string]string{"recipients": "email", "subjectTemplate": "emai
 // sane are arguments with which a field works; what is not there is left out.
 func (t target) sane(field string) map[string]any {
 	return map[string]map[string]any{
-		"apiKey":  {"id": t.key},
-		"node":    {"id": t.key},
-		"nodes":   {"ids": []any{t.key}},
-		"user":    {"id": t.user},
-		"project": {"id": t.project},
-		"state":   {"at": "2026-12-01T00:00:00Z"},
-		"can":     {"scope": "a", "scopes": []any{"a"}},
+		"apiKey":         {"id": t.key},
+		"node":           {"id": t.key},
+		"nodes":          {"ids": []any{t.key}},
+		"user":           {"id": t.user},
+		"project":        {"id": t.project},
+		"expiryForecast": {"within": "P30D"},
+		"state":          {"at": "2026-12-01T00:00:00Z"},
+		"can":            {"scope": "a", "scopes": []any{"a"}},
 		"createApiKey": {"input": map[string]any{"projectId": t.project, "name": "made of " + t.key,
 			"rotation":     map[string]any{"intervalDays": 30, "webhookUrl": "http://127.0.0.1:9/"},
 			"notification": map[string]any{"notifyAt": "2026-12-01T00:00:00Z", "alertSourceId": t.source}}},

@@ -89,6 +89,7 @@ var (
 	aKey         = owners("unauthenticated ok              ok              ok              ok              ok              ok")
 	keyLookup    = owners("unauthenticated null            null            ok              ok              null            ok", keysRead)
 	keyList      = owners("unauthenticated empty           empty           ok              ok              forbidden       ok", keysRead)
+	ownKeys      = owners("unauthenticated empty           ok              ok              ok              forbidden       ok", keysRead)
 	userLookup   = owners("unauthenticated user_not_found  forbidden       ok              ok              ok              ok")
 	userList     = owners("unauthenticated empty           ok              ok              ok              forbidden       ok", directoryRead)
 	projectAsked = owners("unauthenticated null            ok              ok              ok              forbidden       ok", directoryRead)
@@ -144,6 +145,7 @@ var matrix = []struct {
 	{"Query", "organization", aKey},
 	{"Query", "node nodes apiKey", keyLookup},
 	{"Query", "apiKeys", keyList},
+	{"Query", "expiryForecast", ownKeys},
 	{"Query", "user", userLookup},
 	{"Query", "users", userList},
 	{"Query", "project", projectAsked},
@@ -166,6 +168,10 @@ var matrix = []struct {
 	{"ApiKeyConnection", "edges nodes", entries},
 	{"ApiKeyConnection", "pageInfo totalCount totalCountIsEstimate", ofPage},
 	{"ApiKeyEdge", "cursor node", asParent},
+	{"ExpiryForecastConnection", "edges nodes", entries},
+	{"ExpiryForecastConnection", "pageInfo", ofPage},
+	{"ExpiryForecastEdge", "cursor node", asParent},
+	{"ExpiryForecastEntry", "apiKey endsAt endsBecause stillInUse hasSuccessor willNotify risk", asParent},
 	{"PageInfo", "hasNextPage hasPreviousPage", ofPage},
 	{"PageInfo", "startCursor endCursor", cursorOfPage},
 
@@ -296,19 +302,20 @@ var matrix = []struct {
 
 // asked are the fields with their arguments. A $word is something of the world in matrix_world_test.go.
 var asked = map[string]string{
-	"Query.node":          `node(id: "$key")`,
-	"Query.nodes":         `nodes(ids: ["$key"])`,
-	"Query.apiKey":        `apiKey(id: "$key")`,
-	"Query.apiKeys":       `apiKeys(filter: {ownerIds: ["$owner"]})`,
-	"Query.user":          `user(id: "$owner")`,
-	"Query.users":         `users(query: "olive")`,
-	"Query.project":       `project(id: "$project")`,
-	"Query.auditEvents":   `auditEvents(filter: {subjectId: "$key"})`,
-	"ApiKey.state":        `state(at: "2030-01-01T00:00:00Z")`,
-	"ApiKey.can":          `can(scopes: ["deploy:write"])`,
-	"User.apiKeys":        `apiKeys(relation: OWNED)`,
-	"Project.apiKeys":     `apiKeys(filter: {ownerIds: ["$owner"]})`,
-	"Environment.apiKeys": `apiKeys(filter: {ownerIds: ["$owner"]})`,
+	"Query.node":           `node(id: "$key")`,
+	"Query.nodes":          `nodes(ids: ["$key"])`,
+	"Query.apiKey":         `apiKey(id: "$key")`,
+	"Query.apiKeys":        `apiKeys(filter: {ownerIds: ["$owner"]})`,
+	"Query.expiryForecast": `expiryForecast(within: "P9Y", projectId: "$project")`,
+	"Query.user":           `user(id: "$owner")`,
+	"Query.users":          `users(query: "olive")`,
+	"Query.project":        `project(id: "$project")`,
+	"Query.auditEvents":    `auditEvents(filter: {subjectId: "$key"})`,
+	"ApiKey.state":         `state(at: "2030-01-01T00:00:00Z")`,
+	"ApiKey.can":           `can(scopes: ["deploy:write"])`,
+	"User.apiKeys":         `apiKeys(relation: OWNED)`,
+	"Project.apiKeys":      `apiKeys(filter: {ownerIds: ["$owner"]})`,
+	"Environment.apiKeys":  `apiKeys(filter: {ownerIds: ["$owner"]})`,
 
 	"Mutation.createApiKey":     `createApiKey(input: {projectId: "$project", environmentId: "$environment", ownerId: "$owner", name: "key $n", rotation: {webhookUrl: "$receiver"}, notification: {notifyAt: "2026-12-01T00:00:00Z", alertSourceId: "$source"}})`,
 	"Mutation.updateApiKey":     `updateApiKey(input: {id: "$live", name: "renamed $n"})`,

@@ -11,6 +11,7 @@ import (
 	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/keys"
+	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/page"
 	"github.com/keytag/keytag/internal/principal"
 	"github.com/keytag/keytag/internal/secret"
@@ -592,6 +593,16 @@ func (r *queryResolver) AlertSources(ctx context.Context, first *int, after *str
 // OperatorMessages is the resolver for the operatorMessages field.
 func (r *queryResolver) OperatorMessages(ctx context.Context, status *alert.MessageStatus, first *int, after *string, last *int, before *string) (*model.OperatorMessageConnection, error) {
 	return messageConnection(r.Alerts.Messages(ctx, status, page.Args{First: first, After: after, Last: last, Before: before}))
+}
+
+// ExpiryForecast is the resolver for the expiryForecast field.
+func (r *queryResolver) ExpiryForecast(ctx context.Context, within lifecycle.Period, projectID *string, first *int, after *string, last *int, before *string) (*model.ExpiryForecastConnection, error) {
+	return forecastConnection(r.Alerts.Forecast(ctx, alert.ForecastSearch{
+		Within:    within,
+		ProjectID: projectID,
+		Page:      page.Args{First: first, After: after, Last: last, Before: before},
+		With:      forecastRelations(ctx),
+	}))
 }
 
 // AuditEvents is the resolver for the auditEvents field.

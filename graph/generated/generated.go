@@ -310,6 +310,27 @@ type ComplexityRoot struct {
 		UserErrors  func(childComplexity int) int
 	}
 
+	ExpiryForecastConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	ExpiryForecastEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ExpiryForecastEntry struct {
+		APIKey       func(childComplexity int) int
+		EndsAt       func(childComplexity int) int
+		EndsBecause  func(childComplexity int) int
+		HasSuccessor func(childComplexity int) int
+		Risk         func(childComplexity int) int
+		StillInUse   func(childComplexity int) int
+		WillNotify   func(childComplexity int) int
+	}
+
 	ExpiryOutOfRangeError struct {
 		Code    func(childComplexity int) int
 		Fields  func(childComplexity int) int
@@ -469,6 +490,7 @@ type ComplexityRoot struct {
 		APIKeys          func(childComplexity int, filter *keys.Filter, orderBy *keys.Order, first *int, after *string, last *int, before *string) int
 		AlertSources     func(childComplexity int, first *int, after *string, last *int, before *string) int
 		AuditEvents      func(childComplexity int, filter *audit.Filter, first *int, after *string, last *int, before *string) int
+		ExpiryForecast   func(childComplexity int, within lifecycle.Period, projectID *string, first *int, after *string, last *int, before *string) int
 		Node             func(childComplexity int, id string) int
 		Nodes            func(childComplexity int, ids []string) int
 		OperatorMessages func(childComplexity int, status *alert.MessageStatus, first *int, after *string, last *int, before *string) int
@@ -775,6 +797,7 @@ type QueryResolver interface {
 	Projects(ctx context.Context, first *int, after *string, last *int, before *string) (*model.ProjectConnection, error)
 	AlertSources(ctx context.Context, first *int, after *string, last *int, before *string) (*model.AlertSourceConnection, error)
 	OperatorMessages(ctx context.Context, status *alert.MessageStatus, first *int, after *string, last *int, before *string) (*model.OperatorMessageConnection, error)
+	ExpiryForecast(ctx context.Context, within lifecycle.Period, projectID *string, first *int, after *string, last *int, before *string) (*model.ExpiryForecastConnection, error)
 	AuditEvents(ctx context.Context, filter *audit.Filter, first *int, after *string, last *int, before *string) (*model.AuditEventConnection, error)
 	ServerInfo(ctx context.Context) (*model.ServerInfo, error)
 }
@@ -1787,6 +1810,81 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.EnvironmentPayload.UserErrors(childComplexity), true
 
+	case "ExpiryForecastConnection.edges":
+		if e.ComplexityRoot.ExpiryForecastConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiryForecastConnection.Edges(childComplexity), true
+	case "ExpiryForecastConnection.nodes":
+		if e.ComplexityRoot.ExpiryForecastConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiryForecastConnection.Nodes(childComplexity), true
+	case "ExpiryForecastConnection.pageInfo":
+		if e.ComplexityRoot.ExpiryForecastConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiryForecastConnection.PageInfo(childComplexity), true
+
+	case "ExpiryForecastEdge.cursor":
+		if e.ComplexityRoot.ExpiryForecastEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiryForecastEdge.Cursor(childComplexity), true
+	case "ExpiryForecastEdge.node":
+		if e.ComplexityRoot.ExpiryForecastEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiryForecastEdge.Node(childComplexity), true
+
+	case "ExpiryForecastEntry.apiKey":
+		if e.ComplexityRoot.ExpiryForecastEntry.APIKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiryForecastEntry.APIKey(childComplexity), true
+	case "ExpiryForecastEntry.endsAt":
+		if e.ComplexityRoot.ExpiryForecastEntry.EndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiryForecastEntry.EndsAt(childComplexity), true
+	case "ExpiryForecastEntry.endsBecause":
+		if e.ComplexityRoot.ExpiryForecastEntry.EndsBecause == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiryForecastEntry.EndsBecause(childComplexity), true
+	case "ExpiryForecastEntry.hasSuccessor":
+		if e.ComplexityRoot.ExpiryForecastEntry.HasSuccessor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiryForecastEntry.HasSuccessor(childComplexity), true
+	case "ExpiryForecastEntry.risk":
+		if e.ComplexityRoot.ExpiryForecastEntry.Risk == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiryForecastEntry.Risk(childComplexity), true
+	case "ExpiryForecastEntry.stillInUse":
+		if e.ComplexityRoot.ExpiryForecastEntry.StillInUse == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiryForecastEntry.StillInUse(childComplexity), true
+	case "ExpiryForecastEntry.willNotify":
+		if e.ComplexityRoot.ExpiryForecastEntry.WillNotify == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExpiryForecastEntry.WillNotify(childComplexity), true
+
 	case "ExpiryOutOfRangeError.code":
 		if e.ComplexityRoot.ExpiryOutOfRangeError.Code == nil {
 			break
@@ -2646,6 +2744,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.AuditEvents(childComplexity, args["filter"].(*audit.Filter), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.expiryForecast":
+		if e.ComplexityRoot.Query.ExpiryForecast == nil {
+			break
+		}
+
+		args, err := ec.field_Query_expiryForecast_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.ExpiryForecast(childComplexity, args["within"].(lifecycle.Period), args["projectId"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 
 	case "Query.node":
 		if e.ComplexityRoot.Query.Node == nil {
@@ -3581,6 +3690,22 @@ type Query {
     before: String
   ): OperatorMessageConnection @hasScope(scope: "keytag:keys:read")
 
+  "Keys that will end within a period from now, over all clocks: riskiest first, then the earliest end, then by id. They are the keys that ` + "`" + `apiKeys` + "`" + ` lists, suspended ones too. More than two seconds of searching end with ` + "`" + `query.too_expensive` + "`" + `."
+  expiryForecast(
+    "How far to look ahead; an end at the very end of the period is in it."
+    within: Duration!
+    "Only keys of this project."
+    projectId: ID
+    "Page size, forward: 1 to 100; default 50."
+    first: Int
+    "Continue behind this cursor."
+    after: String
+    "Page size, backward: 1 to 100."
+    last: Int
+    "Continue before this cursor, backward."
+    before: String
+  ): ExpiryForecastConnection @hasScope(scope: "keytag:keys:read")
+
   "What happened, newest first: for administrators in the whole organization, for everyone else to their own keys."
   auditEvents(
     "Which events; absent: all."
@@ -4015,6 +4140,54 @@ type ApiKeyEdge {
   cursor: String!
   "The key."
   node: ApiKey!
+}
+
+"A page of coming ends."
+type ExpiryForecastConnection {
+  "The ends of this page with their cursors."
+  edges: [ExpiryForecastEdge!]!
+  "The ends of this page."
+  nodes: [ExpiryForecastEntry!]!
+  "Where the page stands. What time or use moves to another risk between two pages may be missed or come twice."
+  pageInfo: PageInfo!
+}
+
+"A coming end on a page."
+type ExpiryForecastEdge {
+  "Opaque."
+  cursor: String!
+  "The coming end."
+  node: ExpiryForecastEntry!
+}
+
+"The coming end of a key, if nothing else happens."
+type ExpiryForecastEntry {
+  "The key."
+  apiKey: ApiKey!
+  "When it ends: its effectiveExpiresAt."
+  endsAt: DateTime!
+  "Which clock ends it."
+  endsBecause: ApiKeyEndReason!
+  "It was used within the last 30 days; never used is not in use."
+  stillInUse: Boolean!
+  "Another key took its place, and that has neither ended nor been removed."
+  hasSuccessor: Boolean!
+  "Somebody will still be told before the end: by a reminder, or by the notification of the key, if its job has not started and its alert source is enabled."
+  willNotify: Boolean!
+  "What follows from these three."
+  risk: RiskLevel!
+}
+
+"How much goes wrong if nobody does anything about the end of a key."
+enum RiskLevel {
+  "Whatever is not in the others: not in use, and there is a successor or somebody will be told."
+  LOW
+  "Still in use though it has a successor; or not in use, without a successor, and nobody will be told."
+  MEDIUM
+  "Still in use, without a successor; somebody will be told."
+  HIGH
+  "Still in use, without a successor, and nobody will be told."
+  CRITICAL
 }
 
 # ── Directory ────────────────────────────────────────────────────────────────────────────────────
@@ -5892,6 +6065,48 @@ func (ec *executionContext) childFields_EnvironmentPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type EnvironmentPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ExpiryForecastConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ExpiryForecastConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ExpiryForecastConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ExpiryForecastConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExpiryForecastConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ExpiryForecastEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ExpiryForecastEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ExpiryForecastEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExpiryForecastEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ExpiryForecastEntry(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "apiKey":
+		return ec.fieldContext_ExpiryForecastEntry_apiKey(ctx, field)
+	case "endsAt":
+		return ec.fieldContext_ExpiryForecastEntry_endsAt(ctx, field)
+	case "endsBecause":
+		return ec.fieldContext_ExpiryForecastEntry_endsBecause(ctx, field)
+	case "stillInUse":
+		return ec.fieldContext_ExpiryForecastEntry_stillInUse(ctx, field)
+	case "hasSuccessor":
+		return ec.fieldContext_ExpiryForecastEntry_hasSuccessor(ctx, field)
+	case "willNotify":
+		return ec.fieldContext_ExpiryForecastEntry_willNotify(ctx, field)
+	case "risk":
+		return ec.fieldContext_ExpiryForecastEntry_risk(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExpiryForecastEntry", field.Name)
+}
+
 func (ec *executionContext) childFields_OperatorMessage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -7351,6 +7566,60 @@ func (ec *executionContext) field_Query_auditEvents_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["before"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_expiryForecast_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "within",
+		func(ctx context.Context, v any) (lifecycle.Period, error) {
+			return ec.unmarshalNDuration2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["within"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "projectId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["projectId"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg5
 	return args, nil
 }
 
@@ -11951,6 +12220,327 @@ func (ec *executionContext) fieldContext_EnvironmentPayload_userErrors(_ context
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _ExpiryForecastConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.ExpiryForecastConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiryForecastConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Edge[*alert.ForecastEntry]) graphql.Marshaler {
+			return ec.marshalNExpiryForecastEdge2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiryForecastConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ExpiryForecastConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ExpiryForecastEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ExpiryForecastConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.ExpiryForecastConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiryForecastConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*alert.ForecastEntry) graphql.Marshaler {
+			return ec.marshalNExpiryForecastEntry2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐForecastEntryᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiryForecastConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ExpiryForecastConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ExpiryForecastEntry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ExpiryForecastConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.ExpiryForecastConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiryForecastConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiryForecastConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ExpiryForecastConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ExpiryForecastEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[*alert.ForecastEntry]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiryForecastEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiryForecastEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiryForecastEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _ExpiryForecastEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[*alert.ForecastEntry]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiryForecastEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *alert.ForecastEntry) graphql.Marshaler {
+			return ec.marshalNExpiryForecastEntry2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐForecastEntry(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiryForecastEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ExpiryForecastEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ExpiryForecastEntry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ExpiryForecastEntry_apiKey(ctx context.Context, field graphql.CollectedField, obj *alert.ForecastEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiryForecastEntry_apiKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.APIKey, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *keys.View) graphql.Marshaler {
+			return ec.marshalNApiKey2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐView(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiryForecastEntry_apiKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ExpiryForecastEntry",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApiKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ExpiryForecastEntry_endsAt(ctx context.Context, field graphql.CollectedField, obj *alert.ForecastEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiryForecastEntry_endsAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndsAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiryForecastEntry_endsAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiryForecastEntry", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _ExpiryForecastEntry_endsBecause(ctx context.Context, field graphql.CollectedField, obj *alert.ForecastEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiryForecastEntry_endsBecause(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndsBecause, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v lifecycle.EndReason) graphql.Marshaler {
+			return ec.marshalNApiKeyEndReason2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐEndReason(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiryForecastEntry_endsBecause(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiryForecastEntry", field, false, false, "ApiKeyEndReason")
+}
+
+func (ec *executionContext) _ExpiryForecastEntry_stillInUse(ctx context.Context, field graphql.CollectedField, obj *alert.ForecastEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiryForecastEntry_stillInUse(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StillInUse, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiryForecastEntry_stillInUse(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiryForecastEntry", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ExpiryForecastEntry_hasSuccessor(ctx context.Context, field graphql.CollectedField, obj *alert.ForecastEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiryForecastEntry_hasSuccessor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HasSuccessor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiryForecastEntry_hasSuccessor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiryForecastEntry", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ExpiryForecastEntry_willNotify(ctx context.Context, field graphql.CollectedField, obj *alert.ForecastEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiryForecastEntry_willNotify(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WillNotify, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiryForecastEntry_willNotify(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiryForecastEntry", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _ExpiryForecastEntry_risk(ctx context.Context, field graphql.CollectedField, obj *alert.ForecastEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExpiryForecastEntry_risk(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Risk, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v alert.Risk) graphql.Marshaler {
+			return ec.marshalNRiskLevel2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐRisk(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExpiryForecastEntry_risk(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExpiryForecastEntry", field, false, false, "RiskLevel")
 }
 
 func (ec *executionContext) _ExpiryOutOfRangeError_code(ctx context.Context, field graphql.CollectedField, obj *keys.ExpiryOutOfRangeError) (ret graphql.Marshaler) {
@@ -16701,6 +17291,68 @@ func (ec *executionContext) fieldContext_Query_operatorMessages(ctx context.Cont
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_operatorMessages_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_expiryForecast(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_expiryForecast(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().ExpiryForecast(ctx, fc.Args["within"].(lifecycle.Period), fc.Args["projectId"].(*string), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNString2string(ctx, "keytag:keys:read")
+				if err != nil {
+					var zeroVal *model.ExpiryForecastConnection
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *model.ExpiryForecastConnection
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ExpiryForecastConnection) graphql.Marshaler {
+			return ec.marshalOExpiryForecastConnection2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐExpiryForecastConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_expiryForecast(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ExpiryForecastConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_expiryForecast_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -24881,6 +25533,150 @@ func (ec *executionContext) _EnvironmentPayload(ctx context.Context, sel ast.Sel
 	return out
 }
 
+var expiryForecastConnectionImplementors = []string{"ExpiryForecastConnection"}
+
+func (ec *executionContext) _ExpiryForecastConnection(ctx context.Context, sel ast.SelectionSet, obj *model.ExpiryForecastConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, expiryForecastConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ExpiryForecastConnection")
+		case "edges":
+			out.Values[i] = ec._ExpiryForecastConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "nodes":
+			out.Values[i] = ec._ExpiryForecastConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._ExpiryForecastConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var expiryForecastEdgeImplementors = []string{"ExpiryForecastEdge"}
+
+func (ec *executionContext) _ExpiryForecastEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[*alert.ForecastEntry]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, expiryForecastEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ExpiryForecastEdge")
+		case "cursor":
+			out.Values[i] = ec._ExpiryForecastEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._ExpiryForecastEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var expiryForecastEntryImplementors = []string{"ExpiryForecastEntry"}
+
+func (ec *executionContext) _ExpiryForecastEntry(ctx context.Context, sel ast.SelectionSet, obj *alert.ForecastEntry) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, expiryForecastEntryImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ExpiryForecastEntry")
+		case "apiKey":
+			out.Values[i] = ec._ExpiryForecastEntry_apiKey(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "endsAt":
+			out.Values[i] = ec._ExpiryForecastEntry_endsAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "endsBecause":
+			out.Values[i] = ec._ExpiryForecastEntry_endsBecause(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "stillInUse":
+			out.Values[i] = ec._ExpiryForecastEntry_stillInUse(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "hasSuccessor":
+			out.Values[i] = ec._ExpiryForecastEntry_hasSuccessor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "willNotify":
+			out.Values[i] = ec._ExpiryForecastEntry_willNotify(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "risk":
+			out.Values[i] = ec._ExpiryForecastEntry_risk(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var expiryOutOfRangeErrorImplementors = []string{"ExpiryOutOfRangeError", "UserError"}
 
 func (ec *executionContext) _ExpiryOutOfRangeError(ctx context.Context, sel ast.SelectionSet, obj *keys.ExpiryOutOfRangeError) graphql.Marshaler {
@@ -26057,6 +26853,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_operatorMessages(ctx, field)
+				})
+		case "expiryForecast":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_expiryForecast(ctx, field)
 				})
 		case "auditEvents":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
@@ -28042,6 +28844,54 @@ func (ec *executionContext) marshalNEnvironment2ᚖgithubᚗcomᚋkeytagᚋkeyta
 	return ec._Environment(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNExpiryForecastEdge2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[*alert.ForecastEntry]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNExpiryForecastEdge2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNExpiryForecastEdge2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[*alert.ForecastEntry]) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ExpiryForecastEdge!")
+		return graphql.Null
+	}
+	return ec._ExpiryForecastEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNExpiryForecastEntry2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐForecastEntryᚄ(ctx context.Context, sel ast.SelectionSet, v []*alert.ForecastEntry) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNExpiryForecastEntry2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐForecastEntry(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNExpiryForecastEntry2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐForecastEntry(ctx context.Context, sel ast.SelectionSet, v *alert.ForecastEntry) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ExpiryForecastEntry!")
+		return graphql.Null
+	}
+	return ec._ExpiryForecastEntry(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNID2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalID(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -28325,6 +29175,21 @@ func (ec *executionContext) unmarshalNRevokeApiKeyInput2githubᚗcomᚋkeytagᚋ
 func (ec *executionContext) unmarshalNRevokeViewerKeyInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐRevokeViewerInput(ctx context.Context, v any) (keys.RevokeViewerInput, error) {
 	res, err := ec.unmarshalInputRevokeViewerKeyInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNRiskLevel2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐRisk(ctx context.Context, v any) (alert.Risk, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := alert.Risk(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRiskLevel2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐRisk(ctx context.Context, sel ast.SelectionSet, v alert.Risk) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "RiskLevel!")
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNRotateApiKeyInput2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐRotateInput(ctx context.Context, v any) (keys.RotateInput, error) {
@@ -29126,6 +29991,13 @@ func (ec *executionContext) marshalOEnvironmentPayload2ᚖgithubᚗcomᚋkeytag�
 		return graphql.Null
 	}
 	return ec._EnvironmentPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOExpiryForecastConnection2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐExpiryForecastConnection(ctx context.Context, sel ast.SelectionSet, v *model.ExpiryForecastConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ExpiryForecastConnection(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOID2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {

@@ -39,6 +39,11 @@ type (
 	}
 	OperatorMessageEdge = Edge[*db.OperatorMessage]
 
+	ExpiryForecastConnection struct {
+		Connection[*alert.ForecastEntry]
+	}
+	ExpiryForecastEdge = Edge[*alert.ForecastEntry]
+
 	AuditEventConnection struct{ Connection[*db.AuditEvent] }
 	AuditEventEdge       = Edge[*db.AuditEvent]
 )

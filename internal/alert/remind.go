@@ -146,7 +146,7 @@ func (a *Alerts) lookAt(ctx context.Context, tx *store.Tx, b *batch, now time.Ti
 	view := keys.ViewIn(key, now, zoneOf(key.Edges.Owner))
 	end, because := view.EffectiveExpiresAt(), view.EndsBecause()
 	switch {
-	case key.RemovedAt != nil || key.RevokedAt != nil || key.ReplacedByID != nil || key.PendingSince != nil || end == nil:
+	case !isReminded(key) || end == nil:
 		return nil, nil
 	case view.Status().Ended():
 		if *because != lifecycle.EndNotAccessed {
@@ -154,11 +154,7 @@ func (a *Alerts) lookAt(ctx context.Context, tx *store.Tx, b *batch, now time.Ti
 		}
 		return nil, a.tellDisuse(ctx, tx, b, now, key, view)
 	}
-	since := key.CreatedAt
-	if *because == lifecycle.EndNotAccessed {
-		since = latest(since, key.LastUsedAt, key.UnusedSince)
-	}
-	due, next := reminders(leadTimes(key.Edges.Organization, key.Edges.Project), since, now, *end)
+	due, next := reminders(leadTimes(key.Edges.Organization, key.Edges.Project), setAt(key, *because), now, *end)
 	if due != nil && !reminded(told, key, due.Back(*end), *end, *because) {
 		if err := a.remind(tx, b, now, key, *due, *end); err != nil {
 			return nil, err
@@ -168,6 +164,19 @@ func (a *Alerts) lookAt(ctx context.Context, tx *store.Tx, b *batch, now time.Ti
 		next = end // that it ended by disuse is told too
 	}
 	return next, nil
+}
+
+// isReminded reports whether anybody is reminded of the end of a key.
+func isReminded(key *db.APIKey) bool {
+	return key.RemovedAt == nil && key.RevokedAt == nil && key.ReplacedByID == nil && key.PendingSince == nil
+}
+
+// setAt is when the end of a key was set, by making or by using it.
+func setAt(key *db.APIKey, because lifecycle.EndReason) time.Time {
+	if because == lifecycle.EndNotAccessed {
+		return latest(key.CreatedAt, key.LastUsedAt, key.UnusedSince)
+	}
+	return key.CreatedAt
 }
 
 // leadTimes are how long before their end the owners of a project's keys are told.

@@ -75,8 +75,9 @@ const (
 	searches = 10
 )
 
-// search looks for a list, in its turn and for no longer than it may take.
-func (a *Authority) search(ctx context.Context, look func(context.Context) error) error {
+// InTurn looks for a list of keys when its turn comes, and for no longer than two seconds: then it fails
+// with `query.too_expensive`, which advises what to change of the named arguments.
+func (a *Authority) InTurn(ctx context.Context, advice string, fields []string, look func(context.Context) error) error {
 	select {
 	case a.searches <- struct{}{}:
 		defer func() { <-a.searches }()
@@ -85,7 +86,17 @@ func (a *Authority) search(ctx context.Context, look func(context.Context) error
 	}
 	limited, cancel := context.WithTimeout(ctx, findLimit)
 	defer cancel()
-	return tooExpensive(ctx, look(limited))
+	err := look(limited)
+	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && !store.IsInterrupted(err) {
+		return err // that of a caller who has gone is left as it is
+	}
+	return &fault.Error{Code: "query.too_expensive", Message: advice, Fields: fields}
+}
+
+func (a *Authority) search(ctx context.Context, look func(context.Context) error) error {
+	return a.InTurn(ctx,
+		"no index bounds this search; narrow it by projectIds, ownerIds, scopes or createdAt, or order it by what it is filtered by",
+		[]string{"filter", "orderBy"}, look)
 }
 
 // Find lists keys that the caller may see. User errors: InputError on the filter or the page. What no
@@ -123,7 +134,7 @@ func (a *Authority) Find(ctx context.Context, s Search) (*Found, error) {
 			if s.leavesOut(part, by.column) {
 				return nil, nil
 			}
-			q := load(a.store.Client.APIKey.Query(), s.With)
+			q := Load(a.store.Client.APIKey.Query(), s.With)
 			return plan.narrow(q, part, b, order.Direction == Descending).Limit(b.Size + 1).All(ctx)
 		})
 		return err
@@ -162,19 +173,8 @@ func (a *Authority) count(ctx context.Context, plan plan) (n int, err error) {
 	return n, err
 }
 
-// tooExpensive tells a search that was given up from one whose caller has gone.
-func tooExpensive(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && !store.IsInterrupted(err) {
-		return err
-	}
-	return &fault.Error{
-		Code:    "query.too_expensive",
-		Message: "no index bounds this search; narrow it by projectIds, ownerIds, scopes or createdAt, or order it by what it is filtered by",
-		Fields:  []string{"filter", "orderBy"},
-	}
-}
-
-func load(q *db.APIKeyQuery, with []Relation) *db.APIKeyQuery {
+// Load has a query load the objects beside each key.
+func Load(q *db.APIKeyQuery, with []Relation) *db.APIKeyQuery {
 	for _, relation := range with {
 		switch relation {
 		case WithOwner:

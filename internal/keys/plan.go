@@ -280,10 +280,11 @@ func (pl plan) narrow(q *db.APIKeyQuery, part stretch, b page.Bounds, descending
 
 // check narrows a query by conditions that find no keys.
 func (pl plan) check(q *db.APIKeyQuery) *db.APIKeyQuery {
-	return q.Where(checked(pl.checks))
+	return q.Where(Checked(pl.checks...))
 }
 
-func checked(ps []predicate.APIKey) predicate.APIKey {
+// Checked are conditions that keys are only checked against: no index finds keys by them.
+func Checked(ps ...predicate.APIKey) predicate.APIKey {
 	return func(s *sql.Selector) {
 		s.CollectPredicates()
 		for _, p := range ps {
@@ -354,7 +355,7 @@ func (pl plan) merge(name string, b page.Bounds, descending bool) *sql.Selector 
 func (pl plan) checkedKey(grants *sql.Selector) *sql.Selector {
 	s := sql.Dialect(grants.Dialect()).Select().From(sql.Table(apikey.Table))
 	s.Select(s.C(apikey.FieldID)).Where(sql.ColumnsEQ(s.C(apikey.FieldID), grants.C(keyscope.FieldKeyID)))
-	checked(pl.checks)(s)
+	Checked(pl.checks...)(s)
 	policy.VisibleKeys(pl.caller)(s)
 	return s
 }

@@ -132,6 +132,18 @@ func (p Period) From(t time.Time) time.Time { return p.add(t, 1) }
 // month ends clamp it is not the inverse of From.
 func (p Period) Back(t time.Time) time.Time { return p.add(t, -1) }
 
+// Reach says from when on Back leads to after t: never from first or earlier, always from later than
+// last. The two differ, by three days, only with months and years, whose ends clamp.
+func (p Period) Reach(t time.Time) (first, last time.Time) {
+	months, rest := Period{years: p.years, months: p.months}, p
+	rest.years, rest.months = 0, 0
+	first = months.From(rest.From(t))
+	if months.IsZero() {
+		return first, first
+	}
+	return first, first.AddDate(0, 0, 3)
+}
+
 func (p Period) add(t time.Time, sign int) time.Time {
 	t = t.UTC()
 	year, month, day := t.Date()

@@ -31,9 +31,11 @@ type Args struct {
 
 // Cursor is a place in a list ordered by (At, ID) or (Text, ID), or by ID alone when both are zero.
 type Cursor struct {
-	At   time.Time
-	Text string
-	ID   string
+	// Order is the list that a cursor of a request was made for; Encode is told.
+	Order string
+	At    time.Time
+	Text  string
+	ID    string
 }
 
 // Range is half-open: From ≤ value < Before. IsNull asks for unset values, or for set ones.
@@ -50,9 +52,9 @@ type Bounds struct {
 	From     *Cursor
 }
 
-// Bounds checks the arguments. Order names the order of the list; a cursor made in another one is
-// refused. Errors are user errors that name the argument.
-func (a Args) Bounds(order string) (Bounds, error) {
+// Bounds checks the arguments. Orders name the order of the list, or of several lists of which it is
+// made; a cursor made in another one is refused. Errors are user errors that name the argument.
+func (a Args) Bounds(orders ...string) (Bounds, error) {
 	refuse := func(message string, fields ...string) (Bounds, error) {
 		return Bounds{}, fault.Input("page.invalid", message, fields...)
 	}
@@ -69,24 +71,33 @@ func (a Args) Bounds(order string) (Bounds, error) {
 		return refuse("before needs last", "before", "last")
 	}
 	b := Bounds{Size: defaultSize}
-	size, cursor, names := a.First, a.After, [2]string{"first", "after"}
+	size, cursor, name := a.First, a.After, "first"
 	if a.Last != nil {
 		b.Backward = true
-		size, cursor, names = a.Last, a.Before, [2]string{"last", "before"}
+		size, cursor, name = a.Last, a.Before, "last"
 	}
 	if size != nil {
 		if b.Size = *size; b.Size < 1 || b.Size > MaxSize {
-			return refuse(names[0]+" must be between 1 and "+strconv.Itoa(MaxSize), names[0])
+			return refuse(name+" must be between 1 and "+strconv.Itoa(MaxSize), name)
 		}
 	}
 	if cursor != nil {
-		from, ok := decode(order, *cursor)
+		from, ok := decode(orders, *cursor)
 		if !ok {
-			return Bounds{}, fault.Input("cursor.invalid", names[1]+" must be a cursor from a page of the same list in the same order", names[1])
+			return Bounds{}, a.CursorInvalid()
 		}
 		b.From = &from
 	}
 	return b, nil
+}
+
+// CursorInvalid refuses the cursor among the arguments.
+func (a Args) CursorInvalid() error {
+	name := "after"
+	if a.Before != nil {
+		name = "before"
+	}
+	return fault.Input("cursor.invalid", name+" must be a cursor from a page of the same list in the same order", name)
 }
 
 // Encode renders a cursor for a list in the named order.
@@ -101,13 +112,13 @@ func Encode(order string, c Cursor) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(text))
 }
 
-func decode(order, text string) (Cursor, bool) {
+func decode(orders []string, text string) (Cursor, bool) {
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	parts := strings.SplitN(string(raw), " ", 3)
-	if err != nil || len(parts) < 2 || parts[0] != order || !wellFormed(parts[1]) {
+	if err != nil || len(parts) < 2 || !slices.Contains(orders, parts[0]) || !wellFormed(parts[1]) {
 		return Cursor{}, false
 	}
-	c := Cursor{ID: parts[1]}
+	c := Cursor{Order: parts[0], ID: parts[1]}
 	if len(parts) == 3 && strings.HasPrefix(parts[2], "=") {
 		if c.Text = parts[2][1:]; !utf8.ValidString(c.Text) || strings.ContainsRune(c.Text, 0) {
 			return Cursor{}, false
@@ -120,7 +131,7 @@ func decode(order, text string) (Cursor, bool) {
 		c.At = time.UnixMicro(micros).UTC()
 	}
 	// What decodes but would be written otherwise is not a cursor of ours.
-	return c, Encode(order, c) == text
+	return c, Encode(c.Order, c) == text
 }
 
 // maxMicros is the end of the year 9999, the last instant both databases store.

@@ -204,6 +204,14 @@ var (
 				},
 			},
 			{
+				Name:    "apikeys_replaced_organization_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[32], APIKeysColumns[27], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL AND replaced_by_id IS NOT NULL",
+				},
+			},
+			{
 				Name:    "apikey_project_id_id",
 				Unique:  false,
 				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[0]},
@@ -249,6 +257,14 @@ var (
 				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[25], APIKeysColumns[0]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "removed_at IS NULL AND next_rotation_at IS NOT NULL",
+				},
+			},
+			{
+				Name:    "apikeys_replaced_project_id",
+				Unique:  false,
+				Columns: []*schema.Column{APIKeysColumns[33], APIKeysColumns[27], APIKeysColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "removed_at IS NULL AND replaced_by_id IS NOT NULL",
 				},
 			},
 			{
