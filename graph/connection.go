@@ -7,7 +7,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
-	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/graph/model"
 	"github.com/keytag/keytag/internal/alert"
 	"github.com/keytag/keytag/internal/audit"
@@ -16,58 +15,59 @@ import (
 	"github.com/keytag/keytag/internal/page"
 )
 
-func keyConnection(found *keys.Found, err error) (*model.APIKeyConnection, error) {
+func (l *loaders) keyConnection(found *keys.Found, err error) (*model.APIKeyConnection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &model.APIKeyConnection{Connection: connection(found.Page, found.Cursor, found.Count)}, nil
+	return &model.APIKeyConnection{Connection: connection(l, found.Page, found.Cursor, found.Count)}, nil
 }
 
-func projectConnection(found *directory.Projects, err error) (*model.ProjectConnection, error) {
+func (l *loaders) projectConnection(found *directory.Projects, err error) (*model.ProjectConnection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &model.ProjectConnection{Connection: connection[*db.Project](found.Page, found.Cursor, found.Count)}, nil
+	return &model.ProjectConnection{Connection: connection(l, found.Page, found.Cursor, found.Count)}, nil
 }
 
-func userConnection(found *directory.Users, err error) (*model.UserConnection, error) {
+func (l *loaders) userConnection(found *directory.Users, err error) (*model.UserConnection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &model.UserConnection{Connection: connection[*db.User](found.Page, found.Cursor, found.Count)}, nil
+	return &model.UserConnection{Connection: connection(l, found.Page, found.Cursor, found.Count)}, nil
 }
 
-func sourceConnection(found *alert.Sources, err error) (*model.AlertSourceConnection, error) {
+func (l *loaders) sourceConnection(found *alert.Sources, err error) (*model.AlertSourceConnection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &model.AlertSourceConnection{Connection: connection[alert.Source](found.Page, found.Cursor, found.Count)}, nil
+	return &model.AlertSourceConnection{Connection: connection(l, found.Page, found.Cursor, found.Count)}, nil
 }
 
-func messageConnection(found *alert.Messages, err error) (*model.OperatorMessageConnection, error) {
+func (l *loaders) messageConnection(found *alert.Messages, err error) (*model.OperatorMessageConnection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &model.OperatorMessageConnection{Connection: connection[*db.OperatorMessage](found.Page, found.Cursor, found.Count)}, nil
+	return &model.OperatorMessageConnection{Connection: connection(l, found.Page, found.Cursor, found.Count)}, nil
 }
 
 // forecastConnection has no total: none is counted.
-func forecastConnection(found *alert.Forecast, err error) (*model.ExpiryForecastConnection, error) {
+func (l *loaders) forecastConnection(found *alert.Forecast, err error) (*model.ExpiryForecastConnection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &model.ExpiryForecastConnection{Connection: connection(found.Page, found.Cursor, nil)}, nil
+	return &model.ExpiryForecastConnection{Connection: connection(l, found.Page, found.Cursor, nil)}, nil
 }
 
-func eventConnection(found *audit.Events, err error) (*model.AuditEventConnection, error) {
+func (l *loaders) eventConnection(found *audit.Events, err error) (*model.AuditEventConnection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &model.AuditEventConnection{Connection: connection[*db.AuditEvent](found.Page, found.Cursor, found.Count)}, nil
+	return &model.AuditEventConnection{Connection: connection(l, found.Page, found.Cursor, found.Count)}, nil
 }
 
-// connection shapes a page of any list.
-func connection[T any](p page.Page[T], cursor func(T) string, count func(context.Context) (int, error)) model.Connection[T] {
+// connection shapes a page of any list, whose rows it makes known to the loaders.
+func connection[T any](l *loaders, p page.Page[T], cursor func(T) string, count func(context.Context) (int, error)) model.Connection[T] {
+	see(l, p.Nodes...)
 	edges := make([]*model.Edge[T], len(p.Nodes))
 	for i, node := range p.Nodes {
 		edges[i] = &model.Edge[T]{Cursor: cursor(node), Node: node}

@@ -65,6 +65,7 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 	}
 	server.AroundOperations(onlyLooks(present))
 	server.AroundOperations(onlyReplays(present))
+	server.AroundRootFields(loadAfresh(r))
 	server.AroundResponses(wholeReplays)
 	server.AroundResponses(recordDenials(r.Trail, o.Log))
 	return server

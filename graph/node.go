@@ -5,37 +5,39 @@ import (
 
 	"github.com/keytag/keytag/graph/model"
 	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/typeid"
 )
 
 const maxNodes = 100
 
 // node finds whatever has this id; nil when there is none that the caller may see.
-func (r *Resolver) node(ctx context.Context, id string) (model.Node, error) {
+func node(ctx context.Context, id string) (model.Node, error) {
+	l := loading(ctx)
 	kind, _ := typeid.Prefix(id)
 	switch kind {
 	case typeid.Organization:
-		return found(r.Directory.Organization(ctx, id))
+		return found(l.organizations.find(ctx, id))
 	case typeid.User:
-		return found(r.Directory.User(ctx, id))
+		return found(l.users.find(ctx, id))
 	case typeid.Project:
-		return found(r.Directory.Project(ctx, id))
+		return found(l.projects.find(ctx, id))
 	case typeid.Environment:
-		return found(r.Directory.Environment(ctx, id))
+		return found(l.environments.find(ctx, id))
 	case typeid.AuditEvent:
-		return found(r.Trail.Event(ctx, id))
+		return found(l.events.find(ctx, id))
 	case typeid.APIKey:
-		return found(r.Keys.Key(ctx, id))
+		return found(l.keys.find(ctx, id))
 	case typeid.Rotation:
-		return found(r.Keys.Rotation(ctx, id))
+		return found(l.rotations.find(ctx, id))
 	case typeid.Notification:
-		return found(r.Alerts.Notification(ctx, id))
+		return found(l.notifications.find(ctx, id))
 	case typeid.AlertJob:
-		return found(r.Alerts.Job(ctx, id))
+		return found(l.jobs.find(ctx, id))
 	case typeid.Message:
-		return found(r.Alerts.Message(ctx, id))
+		return found(l.messages.find(ctx, id))
 	case typeid.AlertSource:
-		source, err := r.Alerts.Source(ctx, id)
+		source, err := l.sources.find(ctx, id)
 		if source == nil || source.Row().DeletedAt != nil { // a deleted one is there for its jobs alone
 			return nil, err
 		}
@@ -55,18 +57,39 @@ func found[T any, N interface {
 	return row, err
 }
 
-func (r *Resolver) nodes(ctx context.Context, ids []string) ([]model.Node, error) {
+func nodes(ctx context.Context, ids []string) ([]model.Node, error) {
 	if len(ids) > maxNodes {
 		return nil, fault.Invalid("ids must have at most 100 entries", "ids")
+	}
+	for _, id := range ids {
+		see(loading(ctx), reference(id))
 	}
 	nodes := make([]model.Node, len(ids))
 	for i, id := range ids {
 		var err error
-		if nodes[i], err = r.node(ctx, id); err != nil {
+		if nodes[i], err = node(ctx, id); err != nil {
 			return nil, err
 		}
 	}
 	return nodes, nil
+}
+
+// schedule is the schedule of a key's line, nil when it has none that the caller may see.
+func schedule(ctx context.Context, key *keys.View) (*keys.Schedule, error) {
+	l := loading(ctx)
+	row, err := l.schedulesOf.find(ctx, key.FamilyID)
+	if row == nil {
+		return nil, err
+	}
+	organization, err := l.organizations.find(ctx, key.OrganizationID)
+	if organization == nil {
+		return nil, err
+	}
+	project, err := l.projects.find(ctx, key.ProjectID)
+	if project == nil {
+		return nil, err
+	}
+	return key.Schedule(row, organization, project), nil
 }
 
 // rotateWebhookSecret gives whatever has a webhook a new signing secret.

@@ -19,18 +19,12 @@ import (
 
 // User is the resolver for the user field.
 func (r *actorResolver) User(ctx context.Context, obj *keys.Actor) (*db.User, error) {
-	if obj.UserID == nil {
-		return nil, nil
-	}
-	return r.Directory.User(ctx, *obj.UserID)
+	return loading(ctx).users.findAny(ctx, obj.UserID)
 }
 
 // APIKey is the resolver for the apiKey field.
 func (r *actorResolver) APIKey(ctx context.Context, obj *keys.Actor) (*keys.View, error) {
-	if obj.KeyID == nil {
-		return nil, nil
-	}
-	return r.Keys.Key(ctx, *obj.KeyID)
+	return loading(ctx).keys.findAny(ctx, obj.KeyID)
 }
 
 // ProcessName is the resolver for the processName field.
@@ -40,12 +34,12 @@ func (r *alertJobResolver) ProcessName(ctx context.Context, obj *db.Job) (string
 
 // APIKey is the resolver for the apiKey field.
 func (r *alertJobResolver) APIKey(ctx context.Context, obj *db.Job) (*keys.View, error) {
-	return r.Keys.Key(ctx, obj.KeyID)
+	return loading(ctx).keys.find(ctx, obj.KeyID)
 }
 
 // AlertSource is the resolver for the alertSource field.
 func (r *alertJobResolver) AlertSource(ctx context.Context, obj *db.Job) (alert.Source, error) {
-	return r.Alerts.Source(ctx, *obj.AlertSourceID)
+	return loading(ctx).sources.findAny(ctx, obj.AlertSourceID)
 }
 
 // TotalCount is the resolver for the totalCount field.
@@ -56,80 +50,90 @@ func (r *alertSourceConnectionResolver) TotalCount(ctx context.Context, obj *mod
 
 // Owner is the resolver for the owner field.
 func (r *apiKeyResolver) Owner(ctx context.Context, obj *keys.View) (*db.User, error) {
-	if loaded := obj.Edges.Owner; loaded != nil {
-		return loaded, nil
+	if row, loaded := eager(obj.Edges.OwnerOrErr()); loaded {
+		return row, nil
 	}
-	return r.Directory.User(ctx, obj.OwnerID)
+	return loading(ctx).users.find(ctx, obj.OwnerID)
 }
 
 // CreatedBy is the resolver for the createdBy field.
 func (r *apiKeyResolver) CreatedBy(ctx context.Context, obj *keys.View) (*db.User, error) {
-	if loaded := obj.Edges.CreatedBy; loaded != nil || obj.CreatedByID == nil {
-		return loaded, nil
+	if row, loaded := eager(obj.Edges.CreatedByOrErr()); loaded {
+		return row, nil
 	}
-	return r.Directory.User(ctx, *obj.CreatedByID)
+	return loading(ctx).users.findAny(ctx, obj.CreatedByID)
 }
 
 // Organization is the resolver for the organization field.
 func (r *apiKeyResolver) Organization(ctx context.Context, obj *keys.View) (*db.Organization, error) {
-	if loaded := obj.Edges.Organization; loaded != nil {
-		return loaded, nil
+	if row, loaded := eager(obj.Edges.OrganizationOrErr()); loaded {
+		return row, nil
 	}
-	return r.Directory.Organization(ctx, obj.OrganizationID)
+	return loading(ctx).organizations.find(ctx, obj.OrganizationID)
 }
 
 // Project is the resolver for the project field.
 func (r *apiKeyResolver) Project(ctx context.Context, obj *keys.View) (*db.Project, error) {
-	if loaded := obj.Edges.Project; loaded != nil {
-		return loaded, nil
+	if row, loaded := eager(obj.Edges.ProjectOrErr()); loaded {
+		return row, nil
 	}
-	return r.Directory.Project(ctx, obj.ProjectID)
+	return loading(ctx).projects.find(ctx, obj.ProjectID)
 }
 
 // Environment is the resolver for the environment field.
 func (r *apiKeyResolver) Environment(ctx context.Context, obj *keys.View) (*db.Environment, error) {
-	if loaded := obj.Edges.Environment; loaded != nil || obj.EnvironmentID == nil {
-		return loaded, nil
+	if row, loaded := eager(obj.Edges.EnvironmentOrErr()); loaded {
+		return row, nil
 	}
-	return r.Directory.Environment(ctx, *obj.EnvironmentID)
+	return loading(ctx).environments.findAny(ctx, obj.EnvironmentID)
 }
 
 // Replaces is the resolver for the replaces field.
 func (r *apiKeyResolver) Replaces(ctx context.Context, obj *keys.View) (*keys.View, error) {
-	return r.Keys.Related(ctx, obj, obj.Edges.Replaces, obj.ReplacesID)
+	if row, loaded := eager(obj.Edges.ReplacesOrErr()); loaded {
+		return obj.Beside(row), nil
+	}
+	return loading(ctx).keys.findAny(ctx, obj.ReplacesID)
 }
 
 // ReplacedBy is the resolver for the replacedBy field.
 func (r *apiKeyResolver) ReplacedBy(ctx context.Context, obj *keys.View) (*keys.View, error) {
-	return r.Keys.Related(ctx, obj, obj.Edges.ReplacedBy, obj.ReplacedByID)
+	if row, loaded := eager(obj.Edges.ReplacedByOrErr()); loaded {
+		return obj.Beside(row), nil
+	}
+	return loading(ctx).keys.findAny(ctx, obj.ReplacedByID)
 }
 
 // Rotation is the resolver for the rotation field.
 func (r *apiKeyResolver) Rotation(ctx context.Context, obj *keys.View) (*keys.Schedule, error) {
-	return r.Keys.Schedule(ctx, obj)
+	return schedule(ctx, obj)
 }
 
 // LastRotation is the resolver for the lastRotation field.
 func (r *apiKeyResolver) LastRotation(ctx context.Context, obj *keys.View) (*keys.Rotation, error) {
-	return r.Keys.LastRotation(ctx, obj)
+	return loading(ctx).lastRotations.find(ctx, obj.ID)
 }
 
 // Notification is the resolver for the notification field.
 func (r *apiKeyResolver) Notification(ctx context.Context, obj *keys.View) (*db.Notification, error) {
-	if loaded := obj.Edges.Notification; loaded != nil {
-		return loaded, nil
+	if row, loaded := eager(obj.Edges.NotificationOrErr()); loaded {
+		return row, nil
 	}
-	return r.Alerts.NotificationOf(ctx, obj.ID)
+	return loading(ctx).notificationsOf.find(ctx, obj.ID)
 }
 
 // AuditEvents is the resolver for the auditEvents field.
 func (r *apiKeyResolver) AuditEvents(ctx context.Context, obj *keys.View, first *int, after *string, last *int, before *string) (*model.AuditEventConnection, error) {
-	return eventConnection(r.Trail.Find(ctx, &audit.Filter{SubjectID: &obj.ID}, page.Args{First: first, After: after, Last: last, Before: before}))
+	return loading(ctx).eventConnection(r.Trail.Find(ctx, &audit.Filter{SubjectID: &obj.ID}, page.Args{First: first, After: after, Last: last, Before: before}))
 }
 
 // Can is the resolver for the can field.
 func (r *apiKeyResolver) Can(ctx context.Context, obj *keys.View, scopes []string, environmentID *string, at *time.Time) (*keys.Permission, error) {
-	return r.Keys.Can(ctx, obj, scopes, environmentID, at)
+	owner, err := r.Owner(ctx, obj)
+	if err != nil {
+		return nil, err
+	}
+	return r.Keys.Can(ctx, obj, keys.Question{Scopes: scopes, EnvironmentID: environmentID, At: at, Owner: owner, Home: loading(ctx).homes.find})
 }
 
 // TotalCount is the resolver for the totalCount field.
@@ -146,22 +150,23 @@ func (r *apiKeyConnectionResolver) TotalCountIsEstimate(ctx context.Context, obj
 
 // APIKey is the resolver for the apiKey field.
 func (r *apiKeyNotificationResolver) APIKey(ctx context.Context, obj *db.Notification) (*keys.View, error) {
-	return r.Keys.Key(ctx, obj.KeyID)
+	return loading(ctx).keys.find(ctx, obj.KeyID)
 }
 
 // AlertSource is the resolver for the alertSource field.
 func (r *apiKeyNotificationResolver) AlertSource(ctx context.Context, obj *db.Notification) (alert.Source, error) {
-	return r.Alerts.Source(ctx, obj.AlertSourceID)
+	return loading(ctx).sources.find(ctx, obj.AlertSourceID)
 }
 
 // Job is the resolver for the job field.
 func (r *apiKeyNotificationResolver) Job(ctx context.Context, obj *db.Notification) (*db.Job, error) {
-	return r.Alerts.Job(ctx, obj.JobID)
+	return loading(ctx).jobs.find(ctx, obj.JobID)
 }
 
 // PreviousJobs is the resolver for the previousJobs field.
 func (r *apiKeyNotificationResolver) PreviousJobs(ctx context.Context, obj *db.Notification) ([]*db.Job, error) {
-	return r.Alerts.PreviousJobs(ctx, obj)
+	made, err := loading(ctx).jobsFor.find(ctx, obj.ID)
+	return alert.Previous(obj, made), err
 }
 
 // Actor is the resolver for the actor field.
@@ -171,7 +176,7 @@ func (r *auditEventResolver) Actor(ctx context.Context, obj *db.AuditEvent) (*ke
 
 // Subject is the resolver for the subject field.
 func (r *auditEventResolver) Subject(ctx context.Context, obj *db.AuditEvent) (model.Node, error) {
-	return r.node(ctx, obj.SubjectID)
+	return node(ctx, obj.SubjectID)
 }
 
 // TotalCount is the resolver for the totalCount field.
@@ -182,12 +187,12 @@ func (r *auditEventConnectionResolver) TotalCount(ctx context.Context, obj *mode
 
 // Project is the resolver for the project field.
 func (r *environmentResolver) Project(ctx context.Context, obj *db.Environment) (*db.Project, error) {
-	return r.Directory.Project(ctx, obj.ProjectID)
+	return loading(ctx).projects.find(ctx, obj.ProjectID)
 }
 
 // APIKeys is the resolver for the apiKeys field.
 func (r *environmentResolver) APIKeys(ctx context.Context, obj *db.Environment, filter *keys.Filter, orderBy *keys.Order, first *int, after *string, last *int, before *string) (*model.APIKeyConnection, error) {
-	return keyConnection(r.Keys.Find(ctx, keys.Search{
+	return loading(ctx).keyConnection(r.Keys.Find(ctx, keys.Search{
 		Filter:  filter,
 		OrderBy: orderBy,
 		Page:    page.Args{First: first, After: after, Last: last, Before: before},
@@ -445,15 +450,12 @@ func (r *mutationResolver) UpdateAPIKeyPolicy(ctx context.Context, input directo
 
 // APIKey is the resolver for the apiKey field.
 func (r *operatorMessageResolver) APIKey(ctx context.Context, obj *db.OperatorMessage) (*keys.View, error) {
-	return r.Keys.Key(ctx, obj.KeyID)
+	return loading(ctx).keys.find(ctx, obj.KeyID)
 }
 
 // Job is the resolver for the job field.
 func (r *operatorMessageResolver) Job(ctx context.Context, obj *db.OperatorMessage) (*db.Job, error) {
-	if obj.JobID == nil {
-		return nil, nil
-	}
-	return r.Alerts.Job(ctx, *obj.JobID)
+	return loading(ctx).jobs.findAny(ctx, obj.JobID)
 }
 
 // Status is the resolver for the status field.
@@ -463,10 +465,7 @@ func (r *operatorMessageResolver) Status(ctx context.Context, obj *db.OperatorMe
 
 // RepliedBy is the resolver for the repliedBy field.
 func (r *operatorMessageResolver) RepliedBy(ctx context.Context, obj *db.OperatorMessage) (*db.User, error) {
-	if obj.RepliedByID == nil {
-		return nil, nil
-	}
-	return r.Directory.User(ctx, *obj.RepliedByID)
+	return loading(ctx).users.findAny(ctx, obj.RepliedByID)
 }
 
 // TotalCount is the resolver for the totalCount field.
@@ -477,12 +476,12 @@ func (r *operatorMessageConnectionResolver) TotalCount(ctx context.Context, obj 
 
 // Policy is the resolver for the policy field.
 func (r *organizationResolver) Policy(ctx context.Context, obj *db.Organization) (*directory.Policy, error) {
-	return r.Directory.PolicyOf(ctx, obj.ID, nil)
+	return r.Directory.PolicyOf(obj, nil), nil
 }
 
 // Projects is the resolver for the projects field.
 func (r *organizationResolver) Projects(ctx context.Context, obj *db.Organization, first *int, after *string, last *int, before *string) (*model.ProjectConnection, error) {
-	return projectConnection(r.Directory.Projects(ctx, page.Args{First: first, After: after, Last: last, Before: before}))
+	return loading(ctx).projectConnection(r.Directory.Projects(ctx, page.Args{First: first, After: after, Last: last, Before: before}))
 }
 
 // SetBy is the resolver for the setBy field.
@@ -495,22 +494,26 @@ func (r *policySourceResolver) SetBy(ctx context.Context, obj *directory.PolicyS
 
 // Organization is the resolver for the organization field.
 func (r *projectResolver) Organization(ctx context.Context, obj *db.Project) (*db.Organization, error) {
-	return r.Directory.Organization(ctx, obj.OrganizationID)
+	return loading(ctx).organizations.find(ctx, obj.OrganizationID)
 }
 
 // Environments is the resolver for the environments field.
 func (r *projectResolver) Environments(ctx context.Context, obj *db.Project) ([]*db.Environment, error) {
-	return r.Directory.Environments(ctx, obj.ID)
+	return loading(ctx).environmentsOf.find(ctx, obj.ID)
 }
 
 // Policy is the resolver for the policy field.
 func (r *projectResolver) Policy(ctx context.Context, obj *db.Project) (*directory.Policy, error) {
-	return r.Directory.PolicyOf(ctx, obj.OrganizationID, obj)
+	organization, err := r.Organization(ctx, obj)
+	if organization == nil {
+		return nil, err
+	}
+	return r.Directory.PolicyOf(organization, obj), nil
 }
 
 // APIKeys is the resolver for the apiKeys field.
 func (r *projectResolver) APIKeys(ctx context.Context, obj *db.Project, filter *keys.Filter, orderBy *keys.Order, first *int, after *string, last *int, before *string) (*model.APIKeyConnection, error) {
-	return keyConnection(r.Keys.Find(ctx, keys.Search{
+	return loading(ctx).keyConnection(r.Keys.Find(ctx, keys.Search{
 		Filter:  filter,
 		OrderBy: orderBy,
 		Page:    page.Args{First: first, After: after, Last: last, Before: before},
@@ -537,12 +540,12 @@ func (r *queryResolver) ViewerKey(ctx context.Context) (*keys.View, error) {
 
 // Node is the resolver for the node field.
 func (r *queryResolver) Node(ctx context.Context, id string) (model.Node, error) {
-	return r.node(ctx, id)
+	return node(ctx, id)
 }
 
 // Nodes is the resolver for the nodes field.
 func (r *queryResolver) Nodes(ctx context.Context, ids []string) ([]model.Node, error) {
-	return r.nodes(ctx, ids)
+	return nodes(ctx, ids)
 }
 
 // APIKey is the resolver for the apiKey field.
@@ -552,7 +555,7 @@ func (r *queryResolver) APIKey(ctx context.Context, id string) (*keys.View, erro
 
 // APIKeys is the resolver for the apiKeys field.
 func (r *queryResolver) APIKeys(ctx context.Context, filter *keys.Filter, orderBy *keys.Order, first *int, after *string, last *int, before *string) (*model.APIKeyConnection, error) {
-	return keyConnection(r.Keys.Find(ctx, keys.Search{
+	return loading(ctx).keyConnection(r.Keys.Find(ctx, keys.Search{
 		Filter:  filter,
 		OrderBy: orderBy,
 		Page:    page.Args{First: first, After: after, Last: last, Before: before},
@@ -567,12 +570,12 @@ func (r *queryResolver) User(ctx context.Context, id string) (*db.User, error) {
 
 // Users is the resolver for the users field.
 func (r *queryResolver) Users(ctx context.Context, query *string, first *int, after *string, last *int, before *string) (*model.UserConnection, error) {
-	return userConnection(r.Directory.Users(ctx, query, page.Args{First: first, After: after, Last: last, Before: before}))
+	return loading(ctx).userConnection(r.Directory.Users(ctx, query, page.Args{First: first, After: after, Last: last, Before: before}))
 }
 
 // Organization is the resolver for the organization field.
 func (r *queryResolver) Organization(ctx context.Context) (*db.Organization, error) {
-	return r.Directory.Organization(ctx, principal.From(ctx).OrganizationID)
+	return loading(ctx).organizations.find(ctx, principal.From(ctx).OrganizationID)
 }
 
 // Project is the resolver for the project field.
@@ -582,22 +585,22 @@ func (r *queryResolver) Project(ctx context.Context, id string) (*db.Project, er
 
 // Projects is the resolver for the projects field.
 func (r *queryResolver) Projects(ctx context.Context, first *int, after *string, last *int, before *string) (*model.ProjectConnection, error) {
-	return projectConnection(r.Directory.Projects(ctx, page.Args{First: first, After: after, Last: last, Before: before}))
+	return loading(ctx).projectConnection(r.Directory.Projects(ctx, page.Args{First: first, After: after, Last: last, Before: before}))
 }
 
 // AlertSources is the resolver for the alertSources field.
 func (r *queryResolver) AlertSources(ctx context.Context, first *int, after *string, last *int, before *string) (*model.AlertSourceConnection, error) {
-	return sourceConnection(r.Alerts.Sources(ctx, page.Args{First: first, After: after, Last: last, Before: before}))
+	return loading(ctx).sourceConnection(r.Alerts.Sources(ctx, page.Args{First: first, After: after, Last: last, Before: before}))
 }
 
 // OperatorMessages is the resolver for the operatorMessages field.
 func (r *queryResolver) OperatorMessages(ctx context.Context, status *alert.MessageStatus, first *int, after *string, last *int, before *string) (*model.OperatorMessageConnection, error) {
-	return messageConnection(r.Alerts.Messages(ctx, status, page.Args{First: first, After: after, Last: last, Before: before}))
+	return loading(ctx).messageConnection(r.Alerts.Messages(ctx, status, page.Args{First: first, After: after, Last: last, Before: before}))
 }
 
 // ExpiryForecast is the resolver for the expiryForecast field.
 func (r *queryResolver) ExpiryForecast(ctx context.Context, within lifecycle.Period, projectID *string, first *int, after *string, last *int, before *string) (*model.ExpiryForecastConnection, error) {
-	return forecastConnection(r.Alerts.Forecast(ctx, alert.ForecastSearch{
+	return loading(ctx).forecastConnection(r.Alerts.Forecast(ctx, alert.ForecastSearch{
 		Within:    within,
 		ProjectID: projectID,
 		Page:      page.Args{First: first, After: after, Last: last, Before: before},
@@ -607,7 +610,7 @@ func (r *queryResolver) ExpiryForecast(ctx context.Context, within lifecycle.Per
 
 // AuditEvents is the resolver for the auditEvents field.
 func (r *queryResolver) AuditEvents(ctx context.Context, filter *audit.Filter, first *int, after *string, last *int, before *string) (*model.AuditEventConnection, error) {
-	return eventConnection(r.Trail.Find(ctx, filter, page.Args{First: first, After: after, Last: last, Before: before}))
+	return loading(ctx).eventConnection(r.Trail.Find(ctx, filter, page.Args{First: first, After: after, Last: last, Before: before}))
 }
 
 // ServerInfo is the resolver for the serverInfo field.
@@ -617,25 +620,22 @@ func (r *queryResolver) ServerInfo(ctx context.Context) (*model.ServerInfo, erro
 
 // OldKey is the resolver for the oldKey field.
 func (r *rotationResolver) OldKey(ctx context.Context, obj *keys.Rotation) (*keys.View, error) {
-	return r.Keys.Key(ctx, obj.OldKeyID)
+	return loading(ctx).keys.find(ctx, obj.OldKeyID)
 }
 
 // NewKey is the resolver for the newKey field.
 func (r *rotationResolver) NewKey(ctx context.Context, obj *keys.Rotation) (*keys.View, error) {
-	if obj.NewKeyID == nil {
-		return nil, nil
-	}
-	return r.Keys.Key(ctx, *obj.NewKeyID)
+	return loading(ctx).keys.findAny(ctx, obj.NewKeyID)
 }
 
 // Organization is the resolver for the organization field.
 func (r *userResolver) Organization(ctx context.Context, obj *db.User) (*db.Organization, error) {
-	return r.Directory.Organization(ctx, obj.OrganizationID)
+	return loading(ctx).organizations.find(ctx, obj.OrganizationID)
 }
 
 // APIKeys is the resolver for the apiKeys field.
 func (r *userResolver) APIKeys(ctx context.Context, obj *db.User, relation keys.UserRelation, filter *keys.Filter, orderBy *keys.Order, first *int, after *string, last *int, before *string) (*model.APIKeyConnection, error) {
-	return keyConnection(r.Keys.Find(ctx, keys.Search{
+	return loading(ctx).keyConnection(r.Keys.Find(ctx, keys.Search{
 		Filter:  filter,
 		OrderBy: orderBy,
 		Page:    page.Args{First: first, After: after, Last: last, Before: before},

@@ -27,9 +27,33 @@ type Worked struct {
 	APIKey   *keys.View
 }
 
-// Job is one alert job that the caller may see, nil when there is none.
-func (a *Alerts) Job(ctx context.Context, id string) (*db.Job, error) {
-	return readable(a.store.Client.Job.Query().Where(entjob.ID(id), entjob.KindEQ(job.Alert), entjob.HasAPIKeyWith(apikey.RemovedAtIsNil())).Only(ctx))
+// JobsByID are the alert jobs with these ids that the caller may see, by id.
+func (a *Alerts) JobsByID(ctx context.Context, ids []string) (map[string]*db.Job, error) {
+	rows, err := a.store.Client.Job.Query().
+		Where(entjob.IDIn(ids...), entjob.KindEQ(job.Alert), entjob.HasAPIKeyWith(apikey.RemovedAtIsNil())).
+		All(ctx)
+	return store.By(func(j *db.Job) string { return j.ID }, rows, err)
+}
+
+// JobsFor are the jobs that were made for notifications, by the notification's id, each list oldest
+// first.
+func (a *Alerts) JobsFor(ctx context.Context, notificationIDs []string) (map[string][]*db.Job, error) {
+	rows, err := a.store.Client.Job.Query().
+		Where(entjob.NotificationIDIn(notificationIDs...)).
+		Order(db.Asc(entjob.FieldCreatedAt, entjob.FieldID)).
+		All(ctx)
+	return store.Grouped(func(j *db.Job) string { return *j.NotificationID }, rows, err)
+}
+
+// Previous are those of the jobs made for a notification that had started before it was changed.
+func Previous(n *db.Notification, jobs []*db.Job) []*db.Job {
+	previous := make([]*db.Job, 0, len(jobs))
+	for _, j := range jobs {
+		if j.ID != n.JobID {
+			previous = append(previous, j)
+		}
+	}
+	return previous
 }
 
 // CancelJob cancels an alert job that has not started, and the notification that it is the job of. One

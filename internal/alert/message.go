@@ -80,9 +80,10 @@ func (a *Alerts) Reply(ctx context.Context, in ReplyInput) (*db.OperatorMessage,
 	return replied, nil
 }
 
-// Message is one operator message that the caller may see, nil when there is none.
-func (a *Alerts) Message(ctx context.Context, id string) (*db.OperatorMessage, error) {
-	return readable(a.store.Client.OperatorMessage.Get(ctx, id))
+// MessagesByID are the operator messages with these ids that the caller may see, by id.
+func (a *Alerts) MessagesByID(ctx context.Context, ids []string) (map[string]*db.OperatorMessage, error) {
+	rows, err := a.store.Client.OperatorMessage.Query().Where(operatormessage.IDIn(ids...)).All(ctx)
+	return store.By(func(m *db.OperatorMessage) string { return m.ID }, rows, err)
 }
 
 // Messages is a page of operator messages.

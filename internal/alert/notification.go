@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/keytag/keytag/ent/db"
-	entjob "github.com/keytag/keytag/ent/db/job"
 	"github.com/keytag/keytag/ent/db/notification"
 	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/change"
@@ -251,20 +250,14 @@ var notificationFields = []change.Recorded[db.Notification]{
 	{Name: "jobId", Value: func(n *db.Notification) *string { return set(n.JobID) }},
 }
 
-// NotificationOf is the notification of a key, nil when it has none that the caller may see.
-func (a *Alerts) NotificationOf(ctx context.Context, keyID string) (*db.Notification, error) {
-	return readable(a.store.Client.Notification.Query().Where(notification.KeyID(keyID)).Only(ctx))
+// NotificationsOf are the notifications of keys, by the key's id, as far as the caller may see them.
+func (a *Alerts) NotificationsOf(ctx context.Context, keyIDs []string) (map[string]*db.Notification, error) {
+	rows, err := a.store.Client.Notification.Query().Where(notification.KeyIDIn(keyIDs...)).All(ctx)
+	return store.By(func(n *db.Notification) string { return n.KeyID }, rows, err)
 }
 
-// Notification is one notification that the caller may see, nil when there is none.
-func (a *Alerts) Notification(ctx context.Context, id string) (*db.Notification, error) {
-	return readable(a.store.Client.Notification.Get(ctx, id))
-}
-
-// PreviousJobs are the jobs of a notification that had started before it was changed, oldest first.
-func (a *Alerts) PreviousJobs(ctx context.Context, n *db.Notification) ([]*db.Job, error) {
-	return a.store.Client.Job.Query().
-		Where(entjob.NotificationID(n.ID), entjob.IDNEQ(n.JobID)).
-		Order(db.Asc(entjob.FieldCreatedAt, entjob.FieldID)).
-		All(ctx)
+// NotificationsByID are the notifications with these ids that the caller may see, by id.
+func (a *Alerts) NotificationsByID(ctx context.Context, ids []string) (map[string]*db.Notification, error) {
+	rows, err := a.store.Client.Notification.Query().Where(notification.IDIn(ids...)).All(ctx)
+	return store.By(func(n *db.Notification) string { return n.ID }, rows, err)
 }

@@ -107,13 +107,11 @@ func (s Sourced) WebhookSecret() *string {
 	return &text
 }
 
-// Source is one alert source that the caller may see, nil when there is none.
-func (a *Alerts) Source(ctx context.Context, id string) (Source, error) {
-	row, err := readable(a.store.Client.AlertSource.Query().Where(alertsource.ID(id)).Only(ctx))
-	if row == nil {
-		return nil, err
-	}
-	return source(row), nil
+// SourcesByID are the alert sources with these ids that the caller may see, by id, deleted ones
+// included.
+func (a *Alerts) SourcesByID(ctx context.Context, ids []string) (map[string]Source, error) {
+	rows, err := a.store.Client.AlertSource.Query().Where(alertsource.IDIn(ids...)).All(ctx)
+	return store.By(func(s Source) string { return s.Row().ID }, sources(rows), err)
 }
 
 // Sources is a page of alert sources.
@@ -148,9 +146,13 @@ func (a *Alerts) Sources(ctx context.Context, args page.Args) (*Sources, error) 
 	if err != nil {
 		return nil, err
 	}
+	return &Sources{Page: page.Of(bounds, sources(rows)), search: all}, nil
+}
+
+func sources(rows []*db.AlertSource) []Source {
 	list := make([]Source, len(rows))
 	for i, row := range rows {
 		list[i] = source(row)
 	}
-	return &Sources{Page: page.Of(bounds, list), search: all}, nil
+	return list
 }

@@ -121,7 +121,7 @@ func (d *Directory) CreateEnvironment(ctx context.Context, in CreateEnvironmentI
 	if err := typeid.Want(typeid.Project, "projectId", in.ProjectID); err != nil {
 		return nil, err
 	}
-	project, err := d.Project(ctx, in.ProjectID)
+	project, err := d.project(ctx, in.ProjectID)
 	if err != nil {
 		return nil, err
 	}

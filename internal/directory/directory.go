@@ -7,7 +7,9 @@ import (
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/environment"
+	"github.com/keytag/keytag/ent/db/organization"
 	"github.com/keytag/keytag/ent/db/project"
+	"github.com/keytag/keytag/ent/db/user"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/lifecycle"
@@ -39,9 +41,10 @@ func readable[T any](row *T, err error) (*T, error) {
 	return row, err
 }
 
-// User is one user that the caller may see; nil when there is none.
-func (d *Directory) User(ctx context.Context, id string) (*db.User, error) {
-	return readable(d.store.Client.User.Get(ctx, id))
+// UsersByID are the users with these ids that the caller may see, by id.
+func (d *Directory) UsersByID(ctx context.Context, ids []string) (map[string]*db.User, error) {
+	rows, err := d.store.Client.User.Query().Where(user.IDIn(ids...)).All(ctx)
+	return store.By(func(u *db.User) string { return u.ID }, rows, err)
 }
 
 // AskedUser is the user that a caller asks for by id. Whoever is neither that user nor an
@@ -55,7 +58,7 @@ func (d *Directory) AskedUser(ctx context.Context, id string) (*db.User, error) 
 	var found *db.User
 	var err error
 	if typeid.Check(typeid.User, id) {
-		found, err = d.User(ctx, id)
+		found, err = readable(d.store.Client.User.Get(ctx, id))
 	}
 	if err == nil && found == nil {
 		return nil, &fault.Error{Code: "api_keys.user_not_found", Message: "user not found", Fields: []string{"id"}}
@@ -63,35 +66,44 @@ func (d *Directory) AskedUser(ctx context.Context, id string) (*db.User, error) 
 	return found, err
 }
 
-// Organization is the organization with this id if it is the caller's, else nil.
-func (d *Directory) Organization(ctx context.Context, id string) (*db.Organization, error) {
-	return readable(d.store.Client.Organization.Get(ctx, id))
+// OrganizationsByID is the caller's organization, by id, if it is among these ids.
+func (d *Directory) OrganizationsByID(ctx context.Context, ids []string) (map[string]*db.Organization, error) {
+	rows, err := d.store.Client.Organization.Query().Where(organization.IDIn(ids...)).All(ctx)
+	return store.By(func(o *db.Organization) string { return o.ID }, rows, err)
 }
 
-// Project is one project that the caller may see; nil when there is none.
-func (d *Directory) Project(ctx context.Context, id string) (*db.Project, error) {
-	return readable(d.store.Client.Project.Get(ctx, id))
+// ProjectsByID are the projects with these ids that the caller may see, by id.
+func (d *Directory) ProjectsByID(ctx context.Context, ids []string) (map[string]*db.Project, error) {
+	rows, err := d.store.Client.Project.Query().Where(project.IDIn(ids...)).All(ctx)
+	return store.By(func(p *db.Project) string { return p.ID }, rows, err)
 }
 
-// AskedProject is Project for an id that a caller gives: one of another kind is a user error.
+// AskedProject is the project that a caller asks for by id, nil when there is none that it may see. An
+// id of another kind is a user error.
 func (d *Directory) AskedProject(ctx context.Context, id string) (*db.Project, error) {
 	if err := typeid.Want(typeid.Project, "id", id); err != nil {
 		return nil, err
 	}
-	return d.Project(ctx, id)
+	return d.project(ctx, id)
 }
 
-// Environment is one environment that the caller may see; nil when there is none.
-func (d *Directory) Environment(ctx context.Context, id string) (*db.Environment, error) {
-	return readable(d.store.Client.Environment.Get(ctx, id))
+func (d *Directory) project(ctx context.Context, id string) (*db.Project, error) {
+	return readable(d.store.Client.Project.Get(ctx, id))
 }
 
-// Environments are those of a project, by name.
-func (d *Directory) Environments(ctx context.Context, projectID string) ([]*db.Environment, error) {
-	return d.store.Client.Environment.Query().
-		Where(environment.ProjectID(projectID)).
+// EnvironmentsByID are the environments with these ids that the caller may see, by id.
+func (d *Directory) EnvironmentsByID(ctx context.Context, ids []string) (map[string]*db.Environment, error) {
+	rows, err := d.store.Client.Environment.Query().Where(environment.IDIn(ids...)).All(ctx)
+	return store.By(func(e *db.Environment) string { return e.ID }, rows, err)
+}
+
+// EnvironmentsOf are the environments of projects, by the project's id, each list by name.
+func (d *Directory) EnvironmentsOf(ctx context.Context, projectIDs []string) (map[string][]*db.Environment, error) {
+	rows, err := d.store.Client.Environment.Query().
+		Where(environment.ProjectIDIn(projectIDs...)).
 		Order(db.Asc(environment.FieldName)).
 		All(ctx)
+	return store.Grouped(func(e *db.Environment) string { return e.ProjectID }, rows, err)
 }
 
 // Projects is a page of the projects that the caller may see.

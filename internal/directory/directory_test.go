@@ -167,15 +167,16 @@ func TestProjectsAndEnvironments(t *testing.T) {
 		if code(err) != "directory.name_taken" {
 			t.Errorf("%v", err)
 		}
-		environments, err := w.Environments(w.admin, project.ID)
+		found, err := w.EnvironmentsOf(w.admin, []string{project.ID})
 		must(t, err)
+		environments := found[project.ID]
 		_, err = w.keys.Create(w.admin, keys.CreateInput{ProjectID: project.ID, EnvironmentID: &environments[0].ID, Name: new("bound")})
 		must(t, err)
 		if err := w.DeleteEnvironment(w.admin, directory.DeleteEnvironmentInput{ID: environments[0].ID}); code(err) != "directory.environment_in_use" {
 			t.Errorf("%v", err)
 		}
 		must(t, w.DeleteEnvironment(w.admin, directory.DeleteEnvironmentInput{ID: environments[1].ID}))
-		if left, err := w.Environments(w.admin, project.ID); err != nil || len(left) != 1 {
+		if left, err := w.EnvironmentsOf(w.admin, []string{project.ID}); err != nil || len(left[project.ID]) != 1 {
 			t.Errorf("%v %v", left, err)
 		}
 	})

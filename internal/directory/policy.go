@@ -48,12 +48,8 @@ type PolicySource struct {
 }
 
 // PolicyOf is the policy in force in an organization, or in one of its projects.
-func (d *Directory) PolicyOf(ctx context.Context, organizationID string, project *db.Project) (*Policy, error) {
-	organization, err := d.store.Client.Organization.Get(ctx, organizationID)
-	if err != nil {
-		return nil, err
-	}
-	return policyInForce(organization, project, d.now()), nil
+func (d *Directory) PolicyOf(organization *db.Organization, project *db.Project) *Policy {
+	return policyInForce(organization, project, d.now())
 }
 
 func policyInForce(o *db.Organization, p *db.Project, now time.Time) *Policy {

@@ -32,7 +32,7 @@ func (a *Authority) Authenticate(ctx context.Context, text string, use Use) (con
 	if key == nil {
 		return nil, invalidKey()
 	}
-	code, err := a.judge(ctx, key, now, demand{ip: &use.IP})
+	code, err := judge(ctx, key, now, demand{ip: &use.IP})
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (a *Authority) mayReplay(ctx context.Context, key *db.APIKey, use Use) bool
 	if key.RotatedAt == nil || !key.RotatedAt.Equal(*key.GraceExpiresAt) {
 		return false
 	}
-	code, err := a.judge(ctx, key, key.RotatedAt.Add(-time.Microsecond), demand{ip: &use.IP})
+	code, err := judge(ctx, key, key.RotatedAt.Add(-time.Microsecond), demand{ip: &use.IP})
 	return err == nil && code == Valid
 }
 

@@ -51,23 +51,14 @@ func (a *Authority) Key(ctx context.Context, id string) (*View, error) {
 	return a.get(ctx, id)
 }
 
-// Related returns the key that id, a column of from's row, refers to; nil when it refers to none or
-// to one that the caller may not see.
-func (a *Authority) Related(ctx context.Context, from *View, loaded *db.APIKey, id *string) (*View, error) {
-	switch {
-	case loaded != nil:
-		return from.beside(loaded), nil
-	case id == nil:
-		return nil, nil
+// KeysByID are the keys with these ids that the caller may see, by id.
+func (a *Authority) KeysByID(ctx context.Context, ids []string) (map[string]*View, error) {
+	rows, err := a.store.Client.APIKey.Query().Where(apikey.IDIn(ids...)).All(ctx)
+	now, views := a.now(), make([]*View, len(rows))
+	for i, row := range rows {
+		views[i] = view(ctx, row, now)
 	}
-	row, err := a.store.Client.APIKey.Get(ctx, *id)
-	switch {
-	case db.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	}
-	return from.beside(row), nil
+	return store.By(func(v *View) string { return v.ID }, views, err)
 }
 
 func (a *Authority) get(ctx context.Context, id string) (*View, error) {

@@ -86,8 +86,7 @@ func newOracle(t *testing.T, w *world, random *rand.Rand, n int) *oracle {
 	admin := w.Viewer(o.ctx)
 	shop, err := w.directory.CreateProject(o.ctx, directory.CreateProjectInput{Name: "shop", Environments: []string{"live", "test"}})
 	must(t, err)
-	environments, err := w.directory.Environments(o.ctx, shop.ID)
-	must(t, err)
+	environments := w.environments(o.ctx, shop.ID)
 	mia, _ := w.member("mia")
 	o.projects, o.owners = []string{w.project, shop.ID}, []string{admin.ID, mia}
 	o.environments = []string{environments[0].ID, environments[1].ID}

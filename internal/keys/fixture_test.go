@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/internal/directory"
@@ -105,6 +106,14 @@ func (w *world) member(login string, scopes ...string) (userID, text string) {
 	must(w.t, err)
 	_, text = w.issue(ctx, keys.CreateInput{OwnerID: &user.ID, Scopes: scopes})
 	return user.ID, text
+}
+
+// environments are those of a project, by name.
+func (w *world) environments(ctx context.Context, projectID string) []*db.Environment {
+	w.t.Helper()
+	found, err := w.directory.EnvironmentsOf(ctx, []string{projectID})
+	must(w.t, err)
+	return found[projectID]
 }
 
 func (w *world) system() context.Context { return principal.System(w.t.Context()) }

@@ -40,12 +40,14 @@ type demand struct {
 	ip            *netip.Addr
 	projectID     *string
 	environmentID *string
-	scopes        []string
+	// home answers the project of an environment, as HomesOf does.
+	home   func(ctx context.Context, environmentID string) (string, error)
+	scopes []string
 }
 
 // judge is the one decision on a key whose whole text was presented: the first reason, in this
 // order, why it is not good for the demand at an instant. The key's owner must be loaded.
-func (a *Authority) judge(ctx context.Context, key *db.APIKey, at time.Time, d demand) (VerificationCode, error) {
+func judge(ctx context.Context, key *db.APIKey, at time.Time, d demand) (VerificationCode, error) {
 	state := stateOf(key, at)
 	switch owner := key.Edges.Owner; {
 	case state.Status == lifecycle.Revoked:
@@ -66,7 +68,7 @@ func (a *Authority) judge(ctx context.Context, key *db.APIKey, at time.Time, d d
 		return WrongProject, nil
 	}
 	if d.environmentID != nil {
-		if fits, err := a.fits(ctx, key, *d.environmentID); err != nil || !fits {
+		if fits, err := fits(ctx, key, *d.environmentID, d.home); err != nil || !fits {
 			return WrongEnvironment, err
 		}
 	}
@@ -88,13 +90,27 @@ func endedBecause(reason lifecycle.EndReason) VerificationCode {
 
 // fits reports whether the key works in an environment: its own, or if it is bound to none any of
 // its project.
-func (a *Authority) fits(ctx context.Context, key *db.APIKey, environmentID string) (bool, error) {
+func fits(ctx context.Context, key *db.APIKey, environmentID string, home func(context.Context, string) (string, error)) (bool, error) {
 	if key.EnvironmentID != nil {
 		return *key.EnvironmentID == environmentID, nil
 	}
-	return a.store.Client.Environment.Query().
-		Where(environment.ID(environmentID), environment.ProjectID(key.ProjectID)).
-		Exist(principal.System(ctx))
+	project, err := home(ctx, environmentID)
+	return project == key.ProjectID, err
+}
+
+// HomesOf are the ids of the projects of environments, by the environment's id, whoever may see them.
+func (a *Authority) HomesOf(ctx context.Context, environmentIDs []string) (map[string]string, error) {
+	rows, err := a.store.Client.Environment.Query().Where(environment.IDIn(environmentIDs...)).All(principal.System(ctx))
+	homes := map[string]string{}
+	for _, e := range rows {
+		homes[e.ID] = e.ProjectID
+	}
+	return homes, err
+}
+
+func (a *Authority) home(ctx context.Context, environmentID string) (string, error) {
+	homes, err := a.HomesOf(ctx, []string{environmentID})
+	return homes[environmentID], err
 }
 
 // rightsOf is the caller that the key would be: its scopes within its owner's role as it is now.

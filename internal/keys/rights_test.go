@@ -98,8 +98,7 @@ func TestCatalogue(t *testing.T) {
 		if unknown := (catalogue.Catalogue)(nil).Unknown([]string{"x"}); unknown != nil {
 			t.Errorf("an empty catalogue refuses %v", unknown)
 		}
-		environments, err := w.directory.Environments(ctx, project.ID)
-		must(t, err)
+		environments := w.environments(ctx, project.ID)
 		_, err = w.Create(ctx, keys.CreateInput{ProjectID: w.project, Name: new("b"), EnvironmentID: &environments[0].ID})
 		if e := userError[*fault.InputError](t, err); e.Code != "not_found" || e.Fields[0] != "environmentId" {
 			t.Errorf("an environment of another project: %+v", e)
@@ -199,11 +198,11 @@ func TestRowRules(t *testing.T) {
 				t.Errorf("a bare key sees %s: %t, %v", id, !sees, err)
 			}
 		}
-		if p, err := w.directory.Project(ctx, w.project); err != nil || p == nil {
-			t.Errorf("its project: %v, %v", p, err)
+		if found, err := w.directory.ProjectsByID(ctx, []string{w.project}); err != nil || found[w.project] == nil {
+			t.Errorf("its project: %v, %v", found, err)
 		}
-		if u, err := w.directory.User(ctx, w.Viewer(member).ID); err != nil || u != nil {
-			t.Errorf("another user: %v, %v", u, err)
+		if found, err := w.directory.UsersByID(ctx, []string{w.Viewer(member).ID}); err != nil || len(found) != 0 {
+			t.Errorf("another user: %v, %v", found, err)
 		}
 
 		// Without a caller nothing runs; the trail is written once.
@@ -280,8 +279,7 @@ func TestBoundKeysMakeBoundKeys(t *testing.T) {
 		admin := w.as(w.admin)
 		shop, err := w.directory.CreateProject(admin, directory.CreateProjectInput{Name: "shop", Environments: []string{"live", "test"}})
 		must(t, err)
-		environments, err := w.directory.Environments(admin, shop.ID)
-		must(t, err)
+		environments := w.environments(admin, shop.ID)
 		live, test := environments[0].ID, environments[1].ID
 		userID, _ := w.member("mia")
 		_, text := w.issue(admin, keys.CreateInput{ProjectID: shop.ID, OwnerID: &userID, EnvironmentID: &test, AllowedIPs: []string{"192.0.2.0/24"}, Scopes: []string{"keytag:keys:*", "keytag:directory:read"}})

@@ -174,7 +174,7 @@ func standing(old *View) *View {
 	if successor == nil || stateOf(successor, old.now).Status.Ended() && successor.LastUsedAt == nil {
 		return nil
 	}
-	return old.beside(successor)
+	return old.Beside(successor)
 }
 
 // draftSuccessor is the key to take old's place, and when old's grace ends.
@@ -266,13 +266,16 @@ func narrowed(ctx context.Context, tx *store.Tx, old *View, asked []string) (sco
 
 // replayedRotation is the earlier rotation as it stands now.
 func (a *Authority) replayedRotation(ctx context.Context, earlier *replayed) (Rotated, error) {
-	old, err := a.Related(ctx, earlier.key, nil, earlier.key.ReplacesID)
+	r := Rotated{NewKey: earlier.key, Replayed: true, secret: earlier.secret}
+	if earlier.key.ReplacesID == nil {
+		return r, nil
+	}
+	old, err := a.get(ctx, *earlier.key.ReplacesID)
 	if err != nil {
 		return Rotated{}, err
 	}
-	r := Rotated{OldKey: old, NewKey: earlier.key, Replayed: true, secret: earlier.secret}
 	if old != nil {
-		r.GraceExpiresAt = old.GraceExpiresAt
+		r.OldKey, r.GraceExpiresAt = old, old.GraceExpiresAt
 	}
 	return r, nil
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"time"
 
+	"entgo.io/ent/dialect/sql"
+
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
+	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/ent/db/rotation"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/job"
@@ -77,30 +80,27 @@ func (r *Rotation) LastError() *string {
 	return r.Rotation.LastError
 }
 
-// LastRotation is the latest rotation of a key, nil when there is none.
-func (a *Authority) LastRotation(ctx context.Context, v *View) (*Rotation, error) {
-	row, err := a.store.Client.Rotation.Query().
-		Where(rotation.OldKeyID(v.ID)).
-		Order(db.Desc(rotation.FieldID)).
-		WithOldKey().WithJob().
-		First(ctx)
-	return a.rotationView(row, err)
+// LastRotations are the latest rotations of keys, by the key's id, as far as the caller may see them.
+func (a *Authority) LastRotations(ctx context.Context, keyIDs []string) (map[string]*Rotation, error) {
+	return a.rotations(ctx, func(r *Rotation) string { return r.OldKeyID }, func(s *sql.Selector) {
+		latest := sql.Dialect(s.Dialect()).Select(sql.Max(rotation.FieldID)).From(sql.Table(rotation.Table)).
+			Where(sql.In(rotation.FieldOldKeyID, values(keyIDs)...)).GroupBy(rotation.FieldOldKeyID)
+		s.Where(sql.In(s.C(rotation.FieldID), latest))
+	})
 }
 
-// Rotation is one rotation that the caller may see, nil when there is none.
-func (a *Authority) Rotation(ctx context.Context, id string) (*Rotation, error) {
-	row, err := a.store.Client.Rotation.Query().Where(rotation.ID(id), rotation.HasOldKeyWith(apikey.RemovedAtIsNil())).WithOldKey().WithJob().Only(ctx)
-	return a.rotationView(row, err)
+// RotationsByID are the rotations with these ids that the caller may see, by id.
+func (a *Authority) RotationsByID(ctx context.Context, ids []string) (map[string]*Rotation, error) {
+	return a.rotations(ctx, func(r *Rotation) string { return r.ID }, rotation.And(rotation.IDIn(ids...), rotation.HasOldKeyWith(apikey.RemovedAtIsNil())))
 }
 
-func (a *Authority) rotationView(row *db.Rotation, err error) (*Rotation, error) {
-	if db.IsNotFound(err) {
-		return nil, nil
+func (a *Authority) rotations(ctx context.Context, of func(*Rotation) string, which predicate.Rotation) (map[string]*Rotation, error) {
+	rows, err := a.store.Client.Rotation.Query().Where(which).WithOldKey().WithJob().All(ctx)
+	now, views := a.now(), make([]*Rotation, len(rows))
+	for i, row := range rows {
+		views[i] = &Rotation{row, now}
 	}
-	if err != nil {
-		return nil, err
-	}
-	return &Rotation{row, a.now()}, nil
+	return store.By(of, views, err)
 }
 
 // announced is the automatic rotation of a held key that has begun and is not over, nil when there is
@@ -139,7 +139,7 @@ func makeWay(ctx context.Context, tx *store.Tx, old *View) (*db.Rotation, error)
 		return nil, err
 	}
 	if !canceled && open.Edges.Job.Status != job.Error { // given up for a fault of ours, it is on its way no more
-		return nil, alreadyRotated(old.beside(open.Edges.NewKey))
+		return nil, alreadyRotated(old.Beside(open.Edges.NewKey))
 	}
 	return nil, discard(ctx, tx, old.now, open, lifecycle.RotationCanceled, "")
 }

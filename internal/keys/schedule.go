@@ -268,12 +268,15 @@ type Schedule struct {
 	StalledSince   *time.Time
 }
 
-// Schedule answers the schedule of a key, nil when it has none.
-func (a *Authority) Schedule(ctx context.Context, v *View) (*Schedule, error) {
-	row, err := scheduleOf(ctx, a.store.Client, v.FamilyID)
-	if row == nil || err != nil {
-		return nil, err
-	}
+// SchedulesOf are the schedules of rotation lines that the caller may see, by the id of the family.
+func (a *Authority) SchedulesOf(ctx context.Context, familyIDs []string) (map[string]*db.RotationSchedule, error) {
+	rows, err := a.store.Client.RotationSchedule.Query().Where(rotationschedule.FamilyIDIn(familyIDs...)).All(ctx)
+	return store.By(func(s *db.RotationSchedule) string { return s.FamilyID }, rows, err)
+}
+
+// Schedule is the schedule of the key's line as the key has it, under the policy of its organization
+// and its project.
+func (v *View) Schedule(row *db.RotationSchedule, o *db.Organization, p *db.Project) *Schedule {
 	s := &Schedule{
 		IntervalDays:   row.IntervalDays,
 		NextRotationAt: v.NextRotationAt,
@@ -283,11 +286,10 @@ func (a *Authority) Schedule(ctx context.Context, v *View) (*Schedule, error) {
 	}
 	if row.GracePeriod != nil {
 		s.GracePeriod = *row.GracePeriod
-		return s, nil
+	} else {
+		s.GracePeriod = NewPolicy(o, p).DefaultGrace(v.now)
 	}
-	policy, err := readPolicy(ctx, a.store.Client, v.OrganizationID, v.ProjectID)
-	s.GracePeriod = policy.DefaultGrace(v.now)
-	return s, err
+	return s
 }
 
 // RotateWebhookSecret gives the rotation webhook of a key's line a new signing secret; the old one

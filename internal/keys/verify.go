@@ -40,7 +40,7 @@ func (v Verification) Valid() bool { return v.Code == Valid }
 // another organization's keys answer NotFound and nothing else. User errors: InputError, ScopeError.
 func (a *Authority) Verify(ctx context.Context, in VerifyInput) (Verification, error) {
 	notFound := Verification{Code: NotFound, MissingScopes: []string{}}
-	d, err := in.demand()
+	d, err := in.demand(a.home)
 	if err != nil {
 		return notFound, err
 	}
@@ -63,7 +63,7 @@ func (a *Authority) Verify(ctx context.Context, in VerifyInput) (Verification, e
 	if key == nil {
 		return notFound, nil
 	}
-	code, err := a.judge(ctx, key, now, d)
+	code, err := judge(ctx, key, now, d)
 	if err != nil {
 		return Verification{}, err
 	}
@@ -96,7 +96,7 @@ func (a *Authority) locate(ctx context.Context, key *db.APIKey) error {
 	return err
 }
 
-func (in VerifyInput) demand() (demand, error) {
+func (in VerifyInput) demand(home func(context.Context, string) (string, error)) (demand, error) {
 	var faults fault.List
 	d := demand{ip: &netip.Addr{}, projectID: in.ProjectID, environmentID: in.EnvironmentID}
 	if in.ClientIP != nil {
@@ -120,6 +120,7 @@ func (in VerifyInput) demand() (demand, error) {
 		faults = append(faults, scopeFault)
 	}
 	d.scopes = scopes
+	d.home = home
 	return d, faults.OrNil()
 }
 
@@ -142,33 +143,44 @@ type Permission struct {
 // Allowed reports whether all scopes would be granted.
 func (p Permission) Allowed() bool { return p.Code == Valid }
 
-// Can tells whether the key would be granted scopes in an environment at an instant, by default
-// now. An instant before the key's creation is a user error.
-func (a *Authority) Can(ctx context.Context, v *View, scopes []string, environmentID *string, at *time.Time) (*Permission, error) {
-	asked, scopeFault := wellFormedScopes("scopes", scopes)
+// Question asks whether a key would be granted scopes in an environment at an instant, by default now.
+type Question struct {
+	Scopes        []string
+	EnvironmentID *string
+	At            *time.Time
+	// Owner is the key's; nil when the caller may not see it.
+	Owner *db.User
+	// Home answers the project of an environment, as HomesOf does.
+	Home func(ctx context.Context, environmentID string) (string, error)
+}
+
+// Can answers a question about the key. An instant before the key's creation is a user error.
+func (a *Authority) Can(ctx context.Context, v *View, q Question) (*Permission, error) {
+	asked, scopeFault := wellFormedScopes("scopes", q.Scopes)
 	if scopeFault != nil {
 		return nil, scopeFault
 	}
-	if environmentID != nil {
-		if err := typeid.Want(typeid.Environment, "environmentId", *environmentID); err != nil {
+	if q.EnvironmentID != nil {
+		if err := typeid.Want(typeid.Environment, "environmentId", *q.EnvironmentID); err != nil {
 			return nil, err
 		}
 	}
 	instant := v.now
-	if at != nil {
-		instant = lifecycle.Instant(*at)
+	if q.At != nil {
+		instant = lifecycle.Instant(*q.At)
 	}
 	if err := v.existedAt(instant); err != nil {
 		return nil, err
 	}
 	key := *v.APIKey
-	if key.Edges.Owner == nil {
+	key.Edges.Owner = q.Owner
+	if q.Owner == nil {
 		var err error
 		if key.Edges.Owner, err = a.store.Client.User.Get(principal.System(ctx), key.OwnerID); err != nil {
 			return nil, err
 		}
 	}
-	code, err := a.judge(ctx, &key, instant, demand{environmentID: environmentID, scopes: asked})
+	code, err := judge(ctx, &key, instant, demand{environmentID: q.EnvironmentID, home: q.Home, scopes: asked})
 	if err != nil {
 		return nil, err
 	}

@@ -19,8 +19,7 @@ func TestVerifyAnswersTheFirstReason(t *testing.T) {
 		admin := w.as(w.admin)
 		shop, err := w.directory.CreateProject(admin, directory.CreateProjectInput{Name: "shop", Environments: []string{"live", "test"}})
 		must(t, err)
-		environments, err := w.directory.Environments(admin, shop.ID)
-		must(t, err)
+		environments := w.environments(admin, shop.ID)
 		live, test := environments[0].ID, environments[1].ID
 		userID, _ := w.member("mia")
 		key, text := w.issue(admin, keys.CreateInput{ProjectID: shop.ID, EnvironmentID: &live, OwnerID: &userID, Scopes: []string{"a:*"}, AllowedIPs: []string{"192.0.2.0/24", "2001:db8::1"}})
@@ -266,19 +265,19 @@ func TestCan(t *testing.T) {
 		admin := w.as(w.admin)
 		end := start.Add(time.Hour)
 		key, _ := w.issue(admin, keys.CreateInput{Scopes: []string{"a:*"}, ExpiresAt: &end})
-		now, err := w.Can(admin, key, []string{"a:b"}, nil, nil)
+		now, err := w.Can(admin, key, keys.Question{Scopes: []string{"a:b"}})
 		must(t, err)
 		if !now.Allowed() || !now.Until.Equal(end) {
 			t.Errorf("%+v", now)
 		}
-		then, err := w.Can(admin, key, []string{"a:b", "c"}, nil, &end)
+		then, err := w.Can(admin, key, keys.Question{Scopes: []string{"a:b", "c"}, At: &end})
 		must(t, err)
 		if then.Code != keys.Expired || then.Until != nil || !slices.Equal(then.MissingScopes, []string{"c"}) {
 			t.Errorf("%+v", then)
 		}
-		_, err = w.Can(admin, key, []string{"A"}, nil, nil)
+		_, err = w.Can(admin, key, keys.Question{Scopes: []string{"A"}})
 		userError[*keys.ScopeError](t, err)
-		_, err = w.Can(admin, key, nil, nil, new(start.Add(-tick)))
+		_, err = w.Can(admin, key, keys.Question{At: new(start.Add(-tick))})
 		userError[*fault.InputError](t, err)
 	})
 }
@@ -290,8 +289,7 @@ func TestAVerifierLearnsWhereTheKeyBelongs(t *testing.T) {
 		admin := w.as(w.admin)
 		shop, err := w.directory.CreateProject(admin, directory.CreateProjectInput{Name: "shop", Environments: []string{"live"}})
 		must(t, err)
-		environments, err := w.directory.Environments(admin, shop.ID)
-		must(t, err)
+		environments := w.environments(admin, shop.ID)
 		_, text := w.issue(admin, keys.CreateInput{ProjectID: shop.ID, EnvironmentID: &environments[0].ID})
 		_, verifier := w.member("gateway", "keytag:keys:verify")
 		v, err := w.Verify(w.as(verifier), keys.VerifyInput{Secret: text})

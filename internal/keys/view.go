@@ -23,8 +23,11 @@ func view(ctx context.Context, row *db.APIKey, now time.Time) *View {
 	return &View{APIKey: row, now: now, zone: zoneOf(ctx), viewer: principal.From(ctx)}
 }
 
-// beside is another row in the eyes of the same request.
-func (v *View) beside(row *db.APIKey) *View {
+// Beside is another row in the eyes of the same request, nil for no row.
+func (v *View) Beside(row *db.APIKey) *View {
+	if row == nil {
+		return nil
+	}
 	return &View{APIKey: row, now: v.now, zone: v.zone, viewer: v.viewer}
 }
 
