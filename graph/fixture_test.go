@@ -41,6 +41,8 @@ type site struct {
 
 	mu  sync.Mutex
 	now time.Time
+	// observe is told every statement that requests send, from when it is set.
+	observe func(store.Statement)
 	// spoken is everything the server answered, but for the values of `secret` and `webhookSecret`.
 	spoken bytes.Buffer
 }
@@ -92,10 +94,23 @@ func newSiteWith(t testing.TB, st *store.Store, shape func(*alert.Options)) *sit
 		&graph.Resolver{Keys: authority, Directory: d, Alerts: alerts, Trail: &audit.Trail{Store: st, Clock: s.clock}, Clock: s.clock, Version: "test"},
 		graph.Options{Authenticate: authenticator.Authenticate, Introspection: true, Log: log},
 	)
-	http := httptest.NewServer(server.New(server.Options{Logger: log, GraphQL: handler, Ready: nil}))
+	http := httptest.NewServer(server.New(server.Options{Logger: log, GraphQL: s.observed(handler), Ready: nil}))
 	t.Cleanup(http.Close)
 	s.url = http.URL
 	return s
+}
+
+// observed is a handler whose statements are told to whoever observes.
+func (s *site) observed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		observe := s.observe
+		s.mu.Unlock()
+		if observe != nil {
+			r = r.WithContext(store.Observe(r.Context(), observe))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (s *site) clock() time.Time {

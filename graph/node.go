@@ -75,17 +75,16 @@ func nodes(ctx context.Context, ids []string) ([]model.Node, error) {
 }
 
 // schedule is the schedule of a key's line, nil when it has none that the caller may see.
-func schedule(ctx context.Context, key *keys.View) (*keys.Schedule, error) {
-	l := loading(ctx)
-	row, err := l.schedulesOf.find(ctx, key.FamilyID)
+func (r *apiKeyResolver) schedule(ctx context.Context, key *keys.View) (*keys.Schedule, error) {
+	row, err := loading(ctx).schedulesOf.find(ctx, key.FamilyID)
 	if row == nil {
 		return nil, err
 	}
-	organization, err := l.organizations.find(ctx, key.OrganizationID)
+	organization, err := r.Organization(ctx, key)
 	if organization == nil {
 		return nil, err
 	}
-	project, err := l.projects.find(ctx, key.ProjectID)
+	project, err := r.Project(ctx, key)
 	if project == nil {
 		return nil, err
 	}

@@ -106,12 +106,13 @@ func (r *apiKeyResolver) ReplacedBy(ctx context.Context, obj *keys.View) (*keys.
 
 // Rotation is the resolver for the rotation field.
 func (r *apiKeyResolver) Rotation(ctx context.Context, obj *keys.View) (*keys.Schedule, error) {
-	return schedule(ctx, obj)
+	return r.schedule(ctx, obj)
 }
 
 // LastRotation is the resolver for the lastRotation field.
 func (r *apiKeyResolver) LastRotation(ctx context.Context, obj *keys.View) (*keys.Rotation, error) {
-	return loading(ctx).lastRotations.find(ctx, obj.ID)
+	last, err := loading(ctx).lastRotations.find(ctx, obj.ID)
+	return last.Of(obj), err
 }
 
 // Notification is the resolver for the notification field.
@@ -620,6 +621,9 @@ func (r *queryResolver) ServerInfo(ctx context.Context) (*model.ServerInfo, erro
 
 // OldKey is the resolver for the oldKey field.
 func (r *rotationResolver) OldKey(ctx context.Context, obj *keys.Rotation) (*keys.View, error) {
+	if old := obj.Old(); old != nil {
+		return old, nil
+	}
 	return loading(ctx).keys.find(ctx, obj.OldKeyID)
 }
 

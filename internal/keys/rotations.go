@@ -8,7 +8,6 @@ import (
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
-	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/ent/db/rotation"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/job"
@@ -31,6 +30,7 @@ const (
 type Rotation struct {
 	*db.Rotation
 	now time.Time
+	old *View
 }
 
 // IsNode marks a rotation as having an id of its own.
@@ -46,14 +46,24 @@ func (r *Rotation) Status() lifecycle.RotationStatus {
 
 // CompletedAt is when the old key's grace ended, nil before.
 func (r *Rotation) CompletedAt() *time.Time {
-	old := r.Edges.OldKey
-	if r.Rotation.Status != lifecycle.InGrace || old == nil {
+	if r.Rotation.Status != lifecycle.InGrace || r.old == nil {
 		return nil
 	}
-	if end := stateOf(old, r.now); end.Status.Ended() {
+	if end := stateOf(r.old.APIKey, r.now); end.Status.Ended() {
 		return end.EffectiveExpiresAt
 	}
 	return nil
+}
+
+// Old is the key that is replaced; nil when it is not known here.
+func (r *Rotation) Old() *View { return r.old }
+
+// Of is the rotation of a key that is known, nil for none.
+func (r *Rotation) Of(old *View) *Rotation {
+	if r == nil {
+		return nil
+	}
+	return &Rotation{r.Rotation, r.now, old}
 }
 
 // Attempts is how often its webhook was tried.
@@ -81,24 +91,30 @@ func (r *Rotation) LastError() *string {
 }
 
 // LastRotations are the latest rotations of keys, by the key's id, as far as the caller may see them.
+// They do not know their keys.
 func (a *Authority) LastRotations(ctx context.Context, keyIDs []string) (map[string]*Rotation, error) {
-	return a.rotations(ctx, func(r *Rotation) string { return r.OldKeyID }, func(s *sql.Selector) {
+	q := a.store.Client.Rotation.Query().Where(func(s *sql.Selector) {
 		latest := sql.Dialect(s.Dialect()).Select(sql.Max(rotation.FieldID)).From(sql.Table(rotation.Table)).
 			Where(sql.In(rotation.FieldOldKeyID, values(keyIDs)...)).GroupBy(rotation.FieldOldKeyID)
 		s.Where(sql.In(s.C(rotation.FieldID), latest))
 	})
+	return a.rotations(ctx, q, func(r *Rotation) string { return r.OldKeyID })
 }
 
 // RotationsByID are the rotations with these ids that the caller may see, by id.
 func (a *Authority) RotationsByID(ctx context.Context, ids []string) (map[string]*Rotation, error) {
-	return a.rotations(ctx, func(r *Rotation) string { return r.ID }, rotation.And(rotation.IDIn(ids...), rotation.HasOldKeyWith(apikey.RemovedAtIsNil())))
+	q := a.store.Client.Rotation.Query().Where(rotation.IDIn(ids...), rotation.HasOldKeyWith(apikey.RemovedAtIsNil())).WithOldKey()
+	return a.rotations(ctx, q, func(r *Rotation) string { return r.ID })
 }
 
-func (a *Authority) rotations(ctx context.Context, of func(*Rotation) string, which predicate.Rotation) (map[string]*Rotation, error) {
-	rows, err := a.store.Client.Rotation.Query().Where(which).WithOldKey().WithJob().All(ctx)
+func (a *Authority) rotations(ctx context.Context, q *db.RotationQuery, of func(*Rotation) string) (map[string]*Rotation, error) {
+	rows, err := q.WithJob().All(ctx)
 	now, views := a.now(), make([]*Rotation, len(rows))
 	for i, row := range rows {
-		views[i] = &Rotation{row, now}
+		views[i] = &Rotation{row, now, nil}
+		if old := row.Edges.OldKey; old != nil {
+			views[i].old = view(ctx, old, now)
+		}
 	}
 	return store.By(of, views, err)
 }
