@@ -98,14 +98,14 @@ func total[T any](ctx context.Context, c model.Connection[T]) (n int, estimate b
 
 // relations are the objects beside each key that the request selects on the page of keys being read.
 func relations(ctx context.Context) []keys.Relation {
-	return relationsOf(graphql.GetOperationContext(ctx), nodes(ctx, "ApiKey"))
+	return relationsOf(graphql.GetOperationContext(ctx), nodesOf(ctx, "ApiKey"))
 }
 
 // forecastRelations are those beside the key of each entry on the page of a forecast.
 func forecastRelations(ctx context.Context) []keys.Relation {
 	operation := graphql.GetOperationContext(ctx)
 	var ofKeys []graphql.CollectedField
-	for _, entry := range nodes(ctx, "ExpiryForecast") {
+	for _, entry := range nodesOf(ctx, "ExpiryForecast") {
 		ofKeys = append(ofKeys, inside(operation, entry, "ExpiryForecastEntry", "apiKey")...)
 	}
 	return relationsOf(operation, ofKeys)
@@ -123,8 +123,8 @@ func relationsOf(operation *graphql.OperationContext, ofKeys []graphql.Collected
 	return wanted
 }
 
-// nodes are the selections of what is on the page being read, a page of a type named so in the schema.
-func nodes(ctx context.Context, of string) []graphql.CollectedField {
+// nodesOf are the selections of what is on the page being read, a page of a type named so in the schema.
+func nodesOf(ctx context.Context, of string) []graphql.CollectedField {
 	operation := graphql.GetOperationContext(ctx)
 	var found []graphql.CollectedField
 	for _, field := range graphql.CollectFieldsCtx(ctx, []string{of + "Connection"}) {

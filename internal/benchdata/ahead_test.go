@@ -175,11 +175,12 @@ func TestTheServerGoesOn(t *testing.T) {
 		for _, k := range made {
 			if !k.NextRotation.IsZero() && due < 20 {
 				due++
-				schedule, err := authority.Schedule(system, view(k.ID))
+				key := view(k.ID)
+				schedules, err := authority.SchedulesOf(system, []string{key.FamilyID})
 				if err != nil {
 					t.Fatal(err)
 				}
-				if at := k.Created.AddDate(0, 0, *schedule.IntervalDays); !at.Equal(k.NextRotation) || !schedule.NextRotationAt.Equal(at) {
+				if at := k.Created.AddDate(0, 0, *schedules[key.FamilyID].IntervalDays); !at.Equal(k.NextRotation) || !key.NextRotationAt.Equal(at) {
 					t.Errorf("key %d is rotated at %s, by its schedule at %s", k.Index, k.NextRotation, at)
 				}
 			}
@@ -195,7 +196,8 @@ func TestTheServerGoesOn(t *testing.T) {
 				t.Errorf("key %d, delivered, is %s", k.Index, is)
 			}
 			old := view(k.ReplacesID)
-			rotation, err := authority.LastRotation(system, old)
+			rotations, err := authority.LastRotations(system, []string{old.ID})
+			rotation := rotations[old.ID]
 			if err != nil || rotation == nil {
 				t.Fatalf("no rotation: %v", err)
 			}
