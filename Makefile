@@ -85,7 +85,7 @@ postgres:
 .PHONY: generate generate-check migration migration-seal playground playground-check
 generate: ## Write ent/db and graph/generated anew from the schemas
 	go generate ./ent
-	go tool gqlgen generate
+	go run ./graph/generate
 
 generate-check: generate ## Fail unless what is committed is what make generate writes
 	@test -z "$$(git status --porcelain -- ent/db graph/generated graph/model graph/schema.resolvers.go | tee /dev/stderr)"

@@ -23946,7 +23946,7 @@ func (ec *executionContext) _Actor(ctx context.Context, sel ast.SelectionSet, ob
 					return ec._Actor_apiKey(ctx, field, obj)
 				})
 		case "system":
-			out.Values[i] = ec._Actor_system(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.System())
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -23979,7 +23979,7 @@ func (ec *executionContext) _AlertJob(ctx context.Context, sel ast.SelectionSet,
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("AlertJob")
 		case "id":
-			out.Values[i] = ec._AlertJob_id(ctx, field, obj)
+			out.Values[i] = ec.marshalNID2string(ctx, field.Selections, obj.ID)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -23990,7 +23990,7 @@ func (ec *executionContext) _AlertJob(ctx context.Context, sel ast.SelectionSet,
 					return ec._AlertJob_processName(ctx, field, obj)
 				})
 		case "status":
-			out.Values[i] = ec._AlertJob_status(ctx, field, obj)
+			out.Values[i] = ec.marshalNAlertJobStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋjobᚐStatus(ctx, field.Selections, obj.Status)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -24007,27 +24007,27 @@ func (ec *executionContext) _AlertJob(ctx context.Context, sel ast.SelectionSet,
 					return ec._AlertJob_alertSource(ctx, field, obj)
 				})
 		case "scheduledFor":
-			out.Values[i] = ec._AlertJob_scheduledFor(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.ScheduledFor)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "startedAt":
-			out.Values[i] = ec._AlertJob_startedAt(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.StartedAt)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "finishedAt":
-			out.Values[i] = ec._AlertJob_finishedAt(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.FinishedAt)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "attempts":
-			out.Values[i] = ec._AlertJob_attempts(ctx, field, obj)
+			out.Values[i] = ec.marshalNInt2int(ctx, field.Selections, obj.Attempts)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "lastError":
-			out.Values[i] = ec._AlertJob_lastError(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.LastError)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -24109,7 +24109,7 @@ func (ec *executionContext) _AlertSourceEdge(ctx context.Context, sel ast.Select
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("AlertSourceEdge")
 		case "cursor":
-			out.Values[i] = ec._AlertSourceEdge_cursor(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -24152,7 +24152,7 @@ func (ec *executionContext) _AlertSourcePayload(ctx context.Context, sel ast.Sel
 				out.Invalids++
 			}
 		case "webhookSecret":
-			out.Values[i] = ec._AlertSourcePayload_webhookSecret(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.WebhookSecret())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -24190,17 +24190,17 @@ func (ec *executionContext) _AlreadyRotatedError(ctx context.Context, sel ast.Se
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("AlreadyRotatedError")
 		case "code":
-			out.Values[i] = ec._AlreadyRotatedError_code(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Code)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "message":
-			out.Values[i] = ec._AlreadyRotatedError_message(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Message)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "fields":
-			out.Values[i] = ec._AlreadyRotatedError_fields(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Fields)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -24238,22 +24238,22 @@ func (ec *executionContext) _ApiKey(ctx context.Context, sel ast.SelectionSet, o
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ApiKey")
 		case "id":
-			out.Values[i] = ec._ApiKey_id(ctx, field, obj)
+			out.Values[i] = ec.marshalNID2string(ctx, field.Selections, obj.ID)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "name":
-			out.Values[i] = ec._ApiKey_name(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Name)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "description":
-			out.Values[i] = ec._ApiKey_description(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Description)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "keyPrefix":
-			out.Values[i] = ec._ApiKey_keyPrefix(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.KeyPrefix)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -24288,17 +24288,17 @@ func (ec *executionContext) _ApiKey(ctx context.Context, sel ast.SelectionSet, o
 					return ec._ApiKey_environment(ctx, field, obj)
 				})
 		case "scopes":
-			out.Values[i] = ec._ApiKey_scopes(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Scopes)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "allowedIps":
-			out.Values[i] = ec._ApiKey_allowedIps(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.AllowedIps)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "status":
-			out.Values[i] = ec._ApiKey_status(ctx, field, obj)
+			out.Values[i] = ec.marshalNApiKeyStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐStatus(ctx, field.Selections, obj.Status())
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -24313,62 +24313,62 @@ func (ec *executionContext) _ApiKey(ctx context.Context, sel ast.SelectionSet, o
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "createdAt":
-			out.Values[i] = ec._ApiKey_createdAt(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.CreatedAt)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "updatedAt":
-			out.Values[i] = ec._ApiKey_updatedAt(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.UpdatedAt)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "lastUsedAt":
-			out.Values[i] = ec._ApiKey_lastUsedAt(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.LastUsedAt)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "lastUsedIp":
-			out.Values[i] = ec._ApiKey_lastUsedIp(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.LastUsedIP)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "expiresAt":
-			out.Values[i] = ec._ApiKey_expiresAt(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.ExpiresAt)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "inactivityExpiresAt":
-			out.Values[i] = ec._ApiKey_inactivityExpiresAt(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.InactivityExpiresAt)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "graceExpiresAt":
-			out.Values[i] = ec._ApiKey_graceExpiresAt(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.GraceExpiresAt)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "effectiveExpiresAt":
-			out.Values[i] = ec._ApiKey_effectiveExpiresAt(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.EffectiveExpiresAt())
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "endsBecause":
-			out.Values[i] = ec._ApiKey_endsBecause(ctx, field, obj)
+			out.Values[i] = ec.marshalOApiKeyEndReason2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐEndReason(ctx, field.Selections, obj.EndsBecause())
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "expiresInSeconds":
-			out.Values[i] = ec._ApiKey_expiresInSeconds(ctx, field, obj)
+			out.Values[i] = ec.marshalOInt2ᚖint(ctx, field.Selections, obj.ExpiresInSeconds())
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "suspendedAt":
-			out.Values[i] = ec._ApiKey_suspendedAt(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.SuspendedAt)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "revokedAt":
-			out.Values[i] = ec._ApiKey_revokedAt(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.RevokedAt)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -24390,12 +24390,12 @@ func (ec *executionContext) _ApiKey(ctx context.Context, sel ast.SelectionSet, o
 					return ec._ApiKey_replacedBy(ctx, field, obj)
 				})
 		case "familyId":
-			out.Values[i] = ec._ApiKey_familyId(ctx, field, obj)
+			out.Values[i] = ec.marshalNID2string(ctx, field.Selections, obj.FamilyID)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "generation":
-			out.Values[i] = ec._ApiKey_generation(ctx, field, obj)
+			out.Values[i] = ec.marshalNInt2int(ctx, field.Selections, obj.Generation)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -24430,7 +24430,7 @@ func (ec *executionContext) _ApiKey(ctx context.Context, sel ast.SelectionSet, o
 					return ec._ApiKey_can(ctx, field, obj)
 				})
 		case "viewerCanAdminister":
-			out.Values[i] = ec._ApiKey_viewerCanAdminister(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.ViewerCanAdminister())
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -24518,22 +24518,22 @@ func (ec *executionContext) _ApiKeyDetails(ctx context.Context, sel ast.Selectio
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ApiKeyDetails")
 		case "kind":
-			out.Values[i] = ec._ApiKeyDetails_kind(ctx, field, obj)
+			out.Values[i] = ec.marshalNApiKeyDetailsKind2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐDetailsKind(ctx, field.Selections, obj.Kind)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "message":
-			out.Values[i] = ec._ApiKeyDetails_message(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Message)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "at":
-			out.Values[i] = ec._ApiKeyDetails_at(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.At)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "localTime":
-			out.Values[i] = ec._ApiKeyDetails_localTime(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.LocalTime)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -24566,7 +24566,7 @@ func (ec *executionContext) _ApiKeyEdge(ctx context.Context, sel ast.SelectionSe
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ApiKeyEdge")
 		case "cursor":
-			out.Values[i] = ec._ApiKeyEdge_cursor(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -24604,7 +24604,7 @@ func (ec *executionContext) _ApiKeyNotification(ctx context.Context, sel ast.Sel
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ApiKeyNotification")
 		case "id":
-			out.Values[i] = ec._ApiKeyNotification_id(ctx, field, obj)
+			out.Values[i] = ec.marshalNID2string(ctx, field.Selections, obj.ID)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -24615,7 +24615,7 @@ func (ec *executionContext) _ApiKeyNotification(ctx context.Context, sel ast.Sel
 					return ec._ApiKeyNotification_apiKey(ctx, field, obj)
 				})
 		case "notifyAt":
-			out.Values[i] = ec._ApiKeyNotification_notifyAt(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.NotifyAt)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -24638,12 +24638,12 @@ func (ec *executionContext) _ApiKeyNotification(ctx context.Context, sel ast.Sel
 					return ec._ApiKeyNotification_previousJobs(ctx, field, obj)
 				})
 		case "createdAt":
-			out.Values[i] = ec._ApiKeyNotification_createdAt(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.CreatedAt)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "updatedAt":
-			out.Values[i] = ec._ApiKeyNotification_updatedAt(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.UpdatedAt)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -24676,27 +24676,27 @@ func (ec *executionContext) _ApiKeyPolicy(ctx context.Context, sel ast.Selection
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ApiKeyPolicy")
 		case "maxExpirationPeriod":
-			out.Values[i] = ec._ApiKeyPolicy_maxExpirationPeriod(ctx, field, obj)
+			out.Values[i] = ec.marshalNDuration2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx, field.Selections, obj.MaxExpirationPeriod)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "notAccessedExpirationPeriod":
-			out.Values[i] = ec._ApiKeyPolicy_notAccessedExpirationPeriod(ctx, field, obj)
+			out.Values[i] = ec.marshalODuration2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx, field.Selections, obj.NotAccessedExpirationPeriod)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "defaultGracePeriod":
-			out.Values[i] = ec._ApiKeyPolicy_defaultGracePeriod(ctx, field, obj)
+			out.Values[i] = ec.marshalNDuration2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx, field.Selections, obj.DefaultGracePeriod)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "maxGracePeriod":
-			out.Values[i] = ec._ApiKeyPolicy_maxGracePeriod(ctx, field, obj)
+			out.Values[i] = ec.marshalNDuration2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx, field.Selections, obj.MaxGracePeriod)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "reminderLeadTimes":
-			out.Values[i] = ec._ApiKeyPolicy_reminderLeadTimes(ctx, field, obj)
+			out.Values[i] = ec.marshalNDuration2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriodᚄ(ctx, field.Selections, obj.ReminderLeadTimes)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -24772,22 +24772,22 @@ func (ec *executionContext) _ApiKeyState(ctx context.Context, sel ast.SelectionS
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ApiKeyState")
 		case "at":
-			out.Values[i] = ec._ApiKeyState_at(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.At)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "status":
-			out.Values[i] = ec._ApiKeyState_status(ctx, field, obj)
+			out.Values[i] = ec.marshalNApiKeyStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐStatus(ctx, field.Selections, obj.Status)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "endsBecause":
-			out.Values[i] = ec._ApiKeyState_endsBecause(ctx, field, obj)
+			out.Values[i] = ec.marshalOApiKeyEndReason2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐEndReason(ctx, field.Selections, obj.EndsBecause)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "effectiveExpiresAt":
-			out.Values[i] = ec._ApiKeyState_effectiveExpiresAt(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.EffectiveExpiresAt)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -24820,17 +24820,17 @@ func (ec *executionContext) _AuditChange(ctx context.Context, sel ast.SelectionS
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("AuditChange")
 		case "field":
-			out.Values[i] = ec._AuditChange_field(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Field)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "before":
-			out.Values[i] = ec._AuditChange_before(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Before)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "after":
-			out.Values[i] = ec._AuditChange_after(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.After)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -24863,17 +24863,17 @@ func (ec *executionContext) _AuditEvent(ctx context.Context, sel ast.SelectionSe
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("AuditEvent")
 		case "id":
-			out.Values[i] = ec._AuditEvent_id(ctx, field, obj)
+			out.Values[i] = ec.marshalNID2string(ctx, field.Selections, obj.ID)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "at":
-			out.Values[i] = ec._AuditEvent_at(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.At)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "action":
-			out.Values[i] = ec._AuditEvent_action(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Action)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -24890,27 +24890,27 @@ func (ec *executionContext) _AuditEvent(ctx context.Context, sel ast.SelectionSe
 					return ec._AuditEvent_subject(ctx, field, obj)
 				})
 		case "subjectId":
-			out.Values[i] = ec._AuditEvent_subjectId(ctx, field, obj)
+			out.Values[i] = ec.marshalNID2string(ctx, field.Selections, obj.SubjectID)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "ip":
-			out.Values[i] = ec._AuditEvent_ip(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.IP)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "userAgent":
-			out.Values[i] = ec._AuditEvent_userAgent(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.UserAgent)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "requestId":
-			out.Values[i] = ec._AuditEvent_requestId(ctx, field, obj)
+			out.Values[i] = ec.marshalOID2ᚖstring(ctx, field.Selections, obj.RequestID)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "reason":
-			out.Values[i] = ec._AuditEvent_reason(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Reason)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -24997,7 +24997,7 @@ func (ec *executionContext) _AuditEventEdge(ctx context.Context, sel ast.Selecti
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("AuditEventEdge")
 		case "cursor":
-			out.Values[i] = ec._AuditEventEdge_cursor(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25088,7 +25088,7 @@ func (ec *executionContext) _CancelApiKeyNotificationPayload(ctx context.Context
 				out.Invalids++
 			}
 		case "warnings":
-			out.Values[i] = ec._CancelApiKeyNotificationPayload_warnings(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Warnings)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25169,22 +25169,22 @@ func (ec *executionContext) _CreateApiKeyPayload(ctx context.Context, sel ast.Se
 				out.Invalids++
 			}
 		case "secret":
-			out.Values[i] = ec._CreateApiKeyPayload_secret(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Secret())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "webhookSecret":
-			out.Values[i] = ec._CreateApiKeyPayload_webhookSecret(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.WebhookSecret())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "replayed":
-			out.Values[i] = ec._CreateApiKeyPayload_replayed(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.Replayed)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "warnings":
-			out.Values[i] = ec._CreateApiKeyPayload_warnings(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Warnings)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25222,7 +25222,7 @@ func (ec *executionContext) _DeleteAlertJobPayload(ctx context.Context, sel ast.
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("DeleteAlertJobPayload")
 		case "deletedAlertJobId":
-			out.Values[i] = ec._DeleteAlertJobPayload_deletedAlertJobId(ctx, field, obj)
+			out.Values[i] = ec.marshalOID2ᚖstring(ctx, field.Selections, obj.DeletedAlertJobID)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -25265,7 +25265,7 @@ func (ec *executionContext) _DeleteAlertSourcePayload(ctx context.Context, sel a
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("DeleteAlertSourcePayload")
 		case "deletedAlertSourceId":
-			out.Values[i] = ec._DeleteAlertSourcePayload_deletedAlertSourceId(ctx, field, obj)
+			out.Values[i] = ec.marshalOID2ᚖstring(ctx, field.Selections, obj.DeletedAlertSourceID)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -25303,7 +25303,7 @@ func (ec *executionContext) _DeleteEnvironmentPayload(ctx context.Context, sel a
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("DeleteEnvironmentPayload")
 		case "deletedEnvironmentId":
-			out.Values[i] = ec._DeleteEnvironmentPayload_deletedEnvironmentId(ctx, field, obj)
+			out.Values[i] = ec.marshalOID2ᚖstring(ctx, field.Selections, obj.DeletedEnvironmentID)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -25341,17 +25341,17 @@ func (ec *executionContext) _DescriptionTakenError(ctx context.Context, sel ast.
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("DescriptionTakenError")
 		case "code":
-			out.Values[i] = ec._DescriptionTakenError_code(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Code)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "message":
-			out.Values[i] = ec._DescriptionTakenError_message(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Message)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "fields":
-			out.Values[i] = ec._DescriptionTakenError_fields(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Fields)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25389,22 +25389,22 @@ func (ec *executionContext) _EmailAlertSource(ctx context.Context, sel ast.Selec
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("EmailAlertSource")
 		case "id":
-			out.Values[i] = ec._EmailAlertSource_id(ctx, field, obj)
+			out.Values[i] = ec.marshalNID2string(ctx, field.Selections, obj.ID)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "name":
-			out.Values[i] = ec._EmailAlertSource_name(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Name)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "enabled":
-			out.Values[i] = ec._EmailAlertSource_enabled(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.Enabled)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "createdAt":
-			out.Values[i] = ec._EmailAlertSource_createdAt(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.CreatedAt)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25452,12 +25452,12 @@ func (ec *executionContext) _Environment(ctx context.Context, sel ast.SelectionS
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Environment")
 		case "id":
-			out.Values[i] = ec._Environment_id(ctx, field, obj)
+			out.Values[i] = ec.marshalNID2string(ctx, field.Selections, obj.ID)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "name":
-			out.Values[i] = ec._Environment_name(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Name)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -25588,7 +25588,7 @@ func (ec *executionContext) _ExpiryForecastEdge(ctx context.Context, sel ast.Sel
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ExpiryForecastEdge")
 		case "cursor":
-			out.Values[i] = ec._ExpiryForecastEdge_cursor(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25631,32 +25631,32 @@ func (ec *executionContext) _ExpiryForecastEntry(ctx context.Context, sel ast.Se
 				out.Invalids++
 			}
 		case "endsAt":
-			out.Values[i] = ec._ExpiryForecastEntry_endsAt(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.EndsAt)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "endsBecause":
-			out.Values[i] = ec._ExpiryForecastEntry_endsBecause(ctx, field, obj)
+			out.Values[i] = ec.marshalNApiKeyEndReason2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐEndReason(ctx, field.Selections, obj.EndsBecause)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "stillInUse":
-			out.Values[i] = ec._ExpiryForecastEntry_stillInUse(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.StillInUse)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "hasSuccessor":
-			out.Values[i] = ec._ExpiryForecastEntry_hasSuccessor(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.HasSuccessor)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "willNotify":
-			out.Values[i] = ec._ExpiryForecastEntry_willNotify(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.WillNotify)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "risk":
-			out.Values[i] = ec._ExpiryForecastEntry_risk(ctx, field, obj)
+			out.Values[i] = ec.marshalNRiskLevel2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐRisk(ctx, field.Selections, obj.Risk)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25689,27 +25689,27 @@ func (ec *executionContext) _ExpiryOutOfRangeError(ctx context.Context, sel ast.
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ExpiryOutOfRangeError")
 		case "code":
-			out.Values[i] = ec._ExpiryOutOfRangeError_code(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Code)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "message":
-			out.Values[i] = ec._ExpiryOutOfRangeError_message(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Message)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "fields":
-			out.Values[i] = ec._ExpiryOutOfRangeError_fields(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Fields)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "minimum":
-			out.Values[i] = ec._ExpiryOutOfRangeError_minimum(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.Minimum)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "maximum":
-			out.Values[i] = ec._ExpiryOutOfRangeError_maximum(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.Maximum)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25742,22 +25742,22 @@ func (ec *executionContext) _GraceOutOfRangeError(ctx context.Context, sel ast.S
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("GraceOutOfRangeError")
 		case "code":
-			out.Values[i] = ec._GraceOutOfRangeError_code(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Code)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "message":
-			out.Values[i] = ec._GraceOutOfRangeError_message(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Message)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "fields":
-			out.Values[i] = ec._GraceOutOfRangeError_fields(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Fields)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "maximum":
-			out.Values[i] = ec._GraceOutOfRangeError_maximum(ctx, field, obj)
+			out.Values[i] = ec.marshalNDuration2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx, field.Selections, obj.Maximum)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25790,17 +25790,17 @@ func (ec *executionContext) _InputError(ctx context.Context, sel ast.SelectionSe
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("InputError")
 		case "code":
-			out.Values[i] = ec._InputError_code(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Code)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "message":
-			out.Values[i] = ec._InputError_message(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Message)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "fields":
-			out.Values[i] = ec._InputError_fields(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Fields)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25833,27 +25833,27 @@ func (ec *executionContext) _KeyNotLiveError(ctx context.Context, sel ast.Select
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("KeyNotLiveError")
 		case "code":
-			out.Values[i] = ec._KeyNotLiveError_code(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Code)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "message":
-			out.Values[i] = ec._KeyNotLiveError_message(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Message)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "fields":
-			out.Values[i] = ec._KeyNotLiveError_fields(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Fields)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "status":
-			out.Values[i] = ec._KeyNotLiveError_status(ctx, field, obj)
+			out.Values[i] = ec.marshalNApiKeyStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐStatus(ctx, field.Selections, obj.Status)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "since":
-			out.Values[i] = ec._KeyNotLiveError_since(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.Since)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -26160,12 +26160,12 @@ func (ec *executionContext) _OperatorMessage(ctx context.Context, sel ast.Select
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("OperatorMessage")
 		case "id":
-			out.Values[i] = ec._OperatorMessage_id(ctx, field, obj)
+			out.Values[i] = ec.marshalNID2string(ctx, field.Selections, obj.ID)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "text":
-			out.Values[i] = ec._OperatorMessage_text(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Text)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -26188,12 +26188,12 @@ func (ec *executionContext) _OperatorMessage(ctx context.Context, sel ast.Select
 					return ec._OperatorMessage_status(ctx, field, obj)
 				})
 		case "replies":
-			out.Values[i] = ec._OperatorMessage_replies(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Replies)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "reply":
-			out.Values[i] = ec._OperatorMessage_reply(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Reply)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -26204,12 +26204,12 @@ func (ec *executionContext) _OperatorMessage(ctx context.Context, sel ast.Select
 					return ec._OperatorMessage_repliedBy(ctx, field, obj)
 				})
 		case "repliedAt":
-			out.Values[i] = ec._OperatorMessage_repliedAt(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.RepliedAt)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "createdAt":
-			out.Values[i] = ec._OperatorMessage_createdAt(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.CreatedAt)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -26242,22 +26242,22 @@ func (ec *executionContext) _OperatorMessageAlertSource(ctx context.Context, sel
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("OperatorMessageAlertSource")
 		case "id":
-			out.Values[i] = ec._OperatorMessageAlertSource_id(ctx, field, obj)
+			out.Values[i] = ec.marshalNID2string(ctx, field.Selections, obj.ID)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "name":
-			out.Values[i] = ec._OperatorMessageAlertSource_name(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Name)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "enabled":
-			out.Values[i] = ec._OperatorMessageAlertSource_enabled(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.Enabled)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "createdAt":
-			out.Values[i] = ec._OperatorMessageAlertSource_createdAt(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.CreatedAt)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -26349,7 +26349,7 @@ func (ec *executionContext) _OperatorMessageEdge(ctx context.Context, sel ast.Se
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("OperatorMessageEdge")
 		case "cursor":
-			out.Values[i] = ec._OperatorMessageEdge_cursor(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -26387,12 +26387,12 @@ func (ec *executionContext) _Organization(ctx context.Context, sel ast.Selection
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Organization")
 		case "id":
-			out.Values[i] = ec._Organization_id(ctx, field, obj)
+			out.Values[i] = ec.marshalNID2string(ctx, field.Selections, obj.ID)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "name":
-			out.Values[i] = ec._Organization_name(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Name)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -26437,22 +26437,22 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("PageInfo")
 		case "hasNextPage":
-			out.Values[i] = ec._PageInfo_hasNextPage(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.HasNextPage)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "hasPreviousPage":
-			out.Values[i] = ec._PageInfo_hasPreviousPage(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.HasPreviousPage)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "startCursor":
-			out.Values[i] = ec._PageInfo_startCursor(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.StartCursor)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "endCursor":
-			out.Values[i] = ec._PageInfo_endCursor(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.EndCursor)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -26485,22 +26485,22 @@ func (ec *executionContext) _PermissionAnswer(ctx context.Context, sel ast.Selec
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("PermissionAnswer")
 		case "allowed":
-			out.Values[i] = ec._PermissionAnswer_allowed(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.Allowed())
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "code":
-			out.Values[i] = ec._PermissionAnswer_code(ctx, field, obj)
+			out.Values[i] = ec.marshalNVerificationCode2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐVerificationCode(ctx, field.Selections, obj.Code)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "missingScopes":
-			out.Values[i] = ec._PermissionAnswer_missingScopes(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.MissingScopes)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "until":
-			out.Values[i] = ec._PermissionAnswer_until(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.Until)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -26533,7 +26533,7 @@ func (ec *executionContext) _PolicySource(ctx context.Context, sel ast.Selection
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("PolicySource")
 		case "field":
-			out.Values[i] = ec._PolicySource_field(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Field)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -26572,12 +26572,12 @@ func (ec *executionContext) _Project(ctx context.Context, sel ast.SelectionSet, 
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Project")
 		case "id":
-			out.Values[i] = ec._Project_id(ctx, field, obj)
+			out.Values[i] = ec.marshalNID2string(ctx, field.Selections, obj.ID)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "name":
-			out.Values[i] = ec._Project_name(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Name)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -26693,7 +26693,7 @@ func (ec *executionContext) _ProjectEdge(ctx context.Context, sel ast.SelectionS
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ProjectEdge")
 		case "cursor":
-			out.Values[i] = ec._ProjectEdge_cursor(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -26915,7 +26915,7 @@ func (ec *executionContext) _RemoveApiKeyPayload(ctx context.Context, sel ast.Se
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("RemoveApiKeyPayload")
 		case "removedApiKeyId":
-			out.Values[i] = ec._RemoveApiKeyPayload_removedApiKeyId(ctx, field, obj)
+			out.Values[i] = ec.marshalOID2ᚖstring(ctx, field.Selections, obj.RemovedAPIKeyID)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -27029,7 +27029,7 @@ func (ec *executionContext) _Revocation(ctx context.Context, sel ast.SelectionSe
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Revocation")
 		case "at":
-			out.Values[i] = ec._Revocation_at(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.At)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -27039,12 +27039,12 @@ func (ec *executionContext) _Revocation(ctx context.Context, sel ast.SelectionSe
 				out.Invalids++
 			}
 		case "reason":
-			out.Values[i] = ec._Revocation_reason(ctx, field, obj)
+			out.Values[i] = ec.marshalNRevocationReason2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRevocationReason(ctx, field.Selections, obj.Reason)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "note":
-			out.Values[i] = ec._Revocation_note(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Note)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -27125,17 +27125,17 @@ func (ec *executionContext) _RotateApiKeyPayload(ctx context.Context, sel ast.Se
 				out.Invalids++
 			}
 		case "secret":
-			out.Values[i] = ec._RotateApiKeyPayload_secret(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Secret())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "graceExpiresAt":
-			out.Values[i] = ec._RotateApiKeyPayload_graceExpiresAt(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.GraceExpiresAt)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "replayed":
-			out.Values[i] = ec._RotateApiKeyPayload_replayed(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.Replayed)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -27173,7 +27173,7 @@ func (ec *executionContext) _RotateWebhookSecretPayload(ctx context.Context, sel
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("RotateWebhookSecretPayload")
 		case "webhookSecret":
-			out.Values[i] = ec._RotateWebhookSecretPayload_webhookSecret(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.WebhookSecret)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -27211,7 +27211,7 @@ func (ec *executionContext) _Rotation(ctx context.Context, sel ast.SelectionSet,
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Rotation")
 		case "id":
-			out.Values[i] = ec._Rotation_id(ctx, field, obj)
+			out.Values[i] = ec.marshalNID2string(ctx, field.Selections, obj.ID)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -27228,37 +27228,37 @@ func (ec *executionContext) _Rotation(ctx context.Context, sel ast.SelectionSet,
 					return ec._Rotation_newKey(ctx, field, obj)
 				})
 		case "automatic":
-			out.Values[i] = ec._Rotation_automatic(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.Automatic)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "status":
-			out.Values[i] = ec._Rotation_status(ctx, field, obj)
+			out.Values[i] = ec.marshalNRotationStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRotationStatus(ctx, field.Selections, obj.Status())
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "attempts":
-			out.Values[i] = ec._Rotation_attempts(ctx, field, obj)
+			out.Values[i] = ec.marshalNInt2int(ctx, field.Selections, obj.Attempts())
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "nextAttemptAt":
-			out.Values[i] = ec._Rotation_nextAttemptAt(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.NextAttemptAt())
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "lastError":
-			out.Values[i] = ec._Rotation_lastError(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.LastError())
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "createdAt":
-			out.Values[i] = ec._Rotation_createdAt(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.CreatedAt)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "completedAt":
-			out.Values[i] = ec._Rotation_completedAt(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.CompletedAt())
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -27291,32 +27291,32 @@ func (ec *executionContext) _RotationSchedule(ctx context.Context, sel ast.Selec
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("RotationSchedule")
 		case "intervalDays":
-			out.Values[i] = ec._RotationSchedule_intervalDays(ctx, field, obj)
+			out.Values[i] = ec.marshalOInt2ᚖint(ctx, field.Selections, obj.IntervalDays)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "nextRotationAt":
-			out.Values[i] = ec._RotationSchedule_nextRotationAt(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.NextRotationAt)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "gracePeriod":
-			out.Values[i] = ec._RotationSchedule_gracePeriod(ctx, field, obj)
+			out.Values[i] = ec.marshalNDuration2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐPeriod(ctx, field.Selections, obj.GracePeriod)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "delivery":
-			out.Values[i] = ec._RotationSchedule_delivery(ctx, field, obj)
+			out.Values[i] = ec.marshalNRotationDelivery2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRotationDelivery(ctx, field.Selections, obj.Delivery)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "webhookUrl":
-			out.Values[i] = ec._RotationSchedule_webhookUrl(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.WebhookURL)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "stalledSince":
-			out.Values[i] = ec._RotationSchedule_stalledSince(ctx, field, obj)
+			out.Values[i] = ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.StalledSince)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -27349,17 +27349,17 @@ func (ec *executionContext) _ScopeDefinition(ctx context.Context, sel ast.Select
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ScopeDefinition")
 		case "name":
-			out.Values[i] = ec._ScopeDefinition_name(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Name)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "description":
-			out.Values[i] = ec._ScopeDefinition_description(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Description)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "deprecationReason":
-			out.Values[i] = ec._ScopeDefinition_deprecationReason(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.DeprecationReason)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -27392,22 +27392,22 @@ func (ec *executionContext) _ScopeError(ctx context.Context, sel ast.SelectionSe
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ScopeError")
 		case "code":
-			out.Values[i] = ec._ScopeError_code(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Code)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "message":
-			out.Values[i] = ec._ScopeError_message(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Message)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "fields":
-			out.Values[i] = ec._ScopeError_fields(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Fields)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "scopes":
-			out.Values[i] = ec._ScopeError_scopes(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Scopes)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -27440,17 +27440,17 @@ func (ec *executionContext) _ServerInfo(ctx context.Context, sel ast.SelectionSe
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ServerInfo")
 		case "version":
-			out.Values[i] = ec._ServerInfo_version(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Version)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "now":
-			out.Values[i] = ec._ServerInfo_now(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.Now)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "keyPattern":
-			out.Values[i] = ec._ServerInfo_keyPattern(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.KeyPattern)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -27493,7 +27493,7 @@ func (ec *executionContext) _SetApiKeyNotificationPayload(ctx context.Context, s
 				out.Invalids++
 			}
 		case "warnings":
-			out.Values[i] = ec._SetApiKeyNotificationPayload_warnings(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Warnings)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -27536,7 +27536,7 @@ func (ec *executionContext) _SetRotationSchedulePayload(ctx context.Context, sel
 				out.Invalids++
 			}
 		case "webhookSecret":
-			out.Values[i] = ec._SetRotationSchedulePayload_webhookSecret(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.WebhookSecret())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -27612,17 +27612,17 @@ func (ec *executionContext) _TestRotationWebhookPayload(ctx context.Context, sel
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("TestRotationWebhookPayload")
 		case "delivered":
-			out.Values[i] = ec._TestRotationWebhookPayload_delivered(ctx, field, obj)
+			out.Values[i] = ec.marshalOBoolean2ᚖbool(ctx, field.Selections, obj.Delivered)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "statusCode":
-			out.Values[i] = ec._TestRotationWebhookPayload_statusCode(ctx, field, obj)
+			out.Values[i] = ec.marshalOInt2ᚖint(ctx, field.Selections, obj.StatusCode)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "error":
-			out.Values[i] = ec._TestRotationWebhookPayload_error(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Error)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -27698,17 +27698,17 @@ func (ec *executionContext) _User(ctx context.Context, sel ast.SelectionSet, obj
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("User")
 		case "id":
-			out.Values[i] = ec._User_id(ctx, field, obj)
+			out.Values[i] = ec.marshalNID2string(ctx, field.Selections, obj.ID)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "login":
-			out.Values[i] = ec._User_login(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Login)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "displayName":
-			out.Values[i] = ec._User_displayName(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.DisplayName)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -27837,7 +27837,7 @@ func (ec *executionContext) _UserEdge(ctx context.Context, sel ast.SelectionSet,
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("UserEdge")
 		case "cursor":
-			out.Values[i] = ec._UserEdge_cursor(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -27913,12 +27913,12 @@ func (ec *executionContext) _VerifyApiKeyPayload(ctx context.Context, sel ast.Se
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("VerifyApiKeyPayload")
 		case "valid":
-			out.Values[i] = ec._VerifyApiKeyPayload_valid(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.Valid())
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "code":
-			out.Values[i] = ec._VerifyApiKeyPayload_code(ctx, field, obj)
+			out.Values[i] = ec.marshalNVerificationCode2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐVerificationCode(ctx, field.Selections, obj.Code)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -27928,7 +27928,7 @@ func (ec *executionContext) _VerifyApiKeyPayload(ctx context.Context, sel ast.Se
 				out.Invalids++
 			}
 		case "missingScopes":
-			out.Values[i] = ec._VerifyApiKeyPayload_missingScopes(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.MissingScopes)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -27966,22 +27966,22 @@ func (ec *executionContext) _WebhookAlertSource(ctx context.Context, sel ast.Sel
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("WebhookAlertSource")
 		case "id":
-			out.Values[i] = ec._WebhookAlertSource_id(ctx, field, obj)
+			out.Values[i] = ec.marshalNID2string(ctx, field.Selections, obj.ID)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "name":
-			out.Values[i] = ec._WebhookAlertSource_name(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Name)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "enabled":
-			out.Values[i] = ec._WebhookAlertSource_enabled(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.Enabled)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "createdAt":
-			out.Values[i] = ec._WebhookAlertSource_createdAt(ctx, field, obj)
+			out.Values[i] = ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.CreatedAt)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -28019,22 +28019,22 @@ func (ec *executionContext) ___Directive(ctx context.Context, sel ast.SelectionS
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("__Directive")
 		case "name":
-			out.Values[i] = ec.___Directive_name(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Name)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "description":
-			out.Values[i] = ec.___Directive_description(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Description())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "isRepeatable":
-			out.Values[i] = ec.___Directive_isRepeatable(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.IsRepeatable)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "locations":
-			out.Values[i] = ec.___Directive_locations(ctx, field, obj)
+			out.Values[i] = ec.marshalN__DirectiveLocation2ᚕstringᚄ(ctx, field.Selections, obj.Locations)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -28072,22 +28072,22 @@ func (ec *executionContext) ___EnumValue(ctx context.Context, sel ast.SelectionS
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("__EnumValue")
 		case "name":
-			out.Values[i] = ec.___EnumValue_name(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Name)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "description":
-			out.Values[i] = ec.___EnumValue_description(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Description())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "isDeprecated":
-			out.Values[i] = ec.___EnumValue_isDeprecated(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.IsDeprecated())
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "deprecationReason":
-			out.Values[i] = ec.___EnumValue_deprecationReason(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.DeprecationReason())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -28120,12 +28120,12 @@ func (ec *executionContext) ___Field(ctx context.Context, sel ast.SelectionSet, 
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("__Field")
 		case "name":
-			out.Values[i] = ec.___Field_name(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Name)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "description":
-			out.Values[i] = ec.___Field_description(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Description())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -28140,12 +28140,12 @@ func (ec *executionContext) ___Field(ctx context.Context, sel ast.SelectionSet, 
 				out.Invalids++
 			}
 		case "isDeprecated":
-			out.Values[i] = ec.___Field_isDeprecated(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.IsDeprecated())
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "deprecationReason":
-			out.Values[i] = ec.___Field_deprecationReason(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.DeprecationReason())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -28178,12 +28178,12 @@ func (ec *executionContext) ___InputValue(ctx context.Context, sel ast.Selection
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("__InputValue")
 		case "name":
-			out.Values[i] = ec.___InputValue_name(ctx, field, obj)
+			out.Values[i] = ec.marshalNString2string(ctx, field.Selections, obj.Name)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "description":
-			out.Values[i] = ec.___InputValue_description(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Description())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -28193,17 +28193,17 @@ func (ec *executionContext) ___InputValue(ctx context.Context, sel ast.Selection
 				out.Invalids++
 			}
 		case "defaultValue":
-			out.Values[i] = ec.___InputValue_defaultValue(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.DefaultValue)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "isDeprecated":
-			out.Values[i] = ec.___InputValue_isDeprecated(ctx, field, obj)
+			out.Values[i] = ec.marshalNBoolean2bool(ctx, field.Selections, obj.IsDeprecated())
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "deprecationReason":
-			out.Values[i] = ec.___InputValue_deprecationReason(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.DeprecationReason())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -28236,7 +28236,7 @@ func (ec *executionContext) ___Schema(ctx context.Context, sel ast.SelectionSet,
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("__Schema")
 		case "description":
-			out.Values[i] = ec.___Schema_description(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Description())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -28294,22 +28294,22 @@ func (ec *executionContext) ___Type(ctx context.Context, sel ast.SelectionSet, o
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("__Type")
 		case "kind":
-			out.Values[i] = ec.___Type_kind(ctx, field, obj)
+			out.Values[i] = ec.marshalN__TypeKind2string(ctx, field.Selections, obj.Kind())
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "name":
-			out.Values[i] = ec.___Type_name(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Name())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "description":
-			out.Values[i] = ec.___Type_description(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Description())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "specifiedByURL":
-			out.Values[i] = ec.___Type_specifiedByURL(ctx, field, obj)
+			out.Values[i] = ec.marshalOString2ᚖstring(ctx, field.Selections, obj.SpecifiedByURL())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -28344,7 +28344,7 @@ func (ec *executionContext) ___Type(ctx context.Context, sel ast.SelectionSet, o
 				out.Invalids++
 			}
 		case "isOneOf":
-			out.Values[i] = ec.___Type_isOneOf(ctx, field, obj)
+			out.Values[i] = ec.marshalOBoolean2bool(ctx, field.Selections, obj.IsOneOf())
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -28378,7 +28378,7 @@ func (ec *executionContext) marshalNActor2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋin
 }
 
 func (ec *executionContext) marshalNAlertJob2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐJobᚄ(ctx context.Context, sel ast.SelectionSet, v []*db.Job) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNAlertJob2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐJob(ctx, sel, v[i])
@@ -28425,7 +28425,7 @@ func (ec *executionContext) marshalNAlertSource2githubᚗcomᚋkeytagᚋkeytag�
 }
 
 func (ec *executionContext) marshalNAlertSource2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐSourceᚄ(ctx context.Context, sel ast.SelectionSet, v []alert.Source) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNAlertSource2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐSource(ctx, sel, v[i])
@@ -28441,7 +28441,7 @@ func (ec *executionContext) marshalNAlertSource2ᚕgithubᚗcomᚋkeytagᚋkeyta
 }
 
 func (ec *executionContext) marshalNAlertSourceEdge2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[alert.Source]) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNAlertSourceEdge2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdge(ctx, sel, v[i])
@@ -28465,7 +28465,7 @@ func (ec *executionContext) marshalNAlertSourceEdge2ᚖgithubᚗcomᚋkeytagᚋk
 }
 
 func (ec *executionContext) marshalNApiKey2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐViewᚄ(ctx context.Context, sel ast.SelectionSet, v []*keys.View) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNApiKey2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐView(ctx, sel, v[i])
@@ -28512,7 +28512,7 @@ func (ec *executionContext) marshalNApiKeyDetailsKind2githubᚗcomᚋkeytagᚋke
 }
 
 func (ec *executionContext) marshalNApiKeyEdge2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[*keys.View]) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNApiKeyEdge2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdge(ctx, sel, v[i])
@@ -28616,7 +28616,7 @@ func (ec *executionContext) marshalNAuditChange2githubᚗcomᚋkeytagᚋkeytag�
 }
 
 func (ec *executionContext) marshalNAuditChange2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋchangeᚐFieldᚄ(ctx context.Context, sel ast.SelectionSet, v []change.Field) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNAuditChange2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋchangeᚐField(ctx, sel, v[i])
@@ -28632,7 +28632,7 @@ func (ec *executionContext) marshalNAuditChange2ᚕgithubᚗcomᚋkeytagᚋkeyta
 }
 
 func (ec *executionContext) marshalNAuditEvent2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐAuditEventᚄ(ctx context.Context, sel ast.SelectionSet, v []*db.AuditEvent) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNAuditEvent2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐAuditEvent(ctx, sel, v[i])
@@ -28656,7 +28656,7 @@ func (ec *executionContext) marshalNAuditEvent2ᚖgithubᚗcomᚋkeytagᚋkeytag
 }
 
 func (ec *executionContext) marshalNAuditEventEdge2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[*db.AuditEvent]) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNAuditEventEdge2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdge(ctx, sel, v[i])
@@ -28821,7 +28821,7 @@ func (ec *executionContext) marshalNDuration2ᚕgithubᚗcomᚋkeytagᚋkeytag�
 }
 
 func (ec *executionContext) marshalNEnvironment2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐEnvironmentᚄ(ctx context.Context, sel ast.SelectionSet, v []*db.Environment) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNEnvironment2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐEnvironment(ctx, sel, v[i])
@@ -28845,7 +28845,7 @@ func (ec *executionContext) marshalNEnvironment2ᚖgithubᚗcomᚋkeytagᚋkeyta
 }
 
 func (ec *executionContext) marshalNExpiryForecastEdge2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[*alert.ForecastEntry]) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNExpiryForecastEdge2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdge(ctx, sel, v[i])
@@ -28869,7 +28869,7 @@ func (ec *executionContext) marshalNExpiryForecastEdge2ᚖgithubᚗcomᚋkeytag�
 }
 
 func (ec *executionContext) marshalNExpiryForecastEntry2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐForecastEntryᚄ(ctx context.Context, sel ast.SelectionSet, v []*alert.ForecastEntry) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNExpiryForecastEntry2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐForecastEntry(ctx, sel, v[i])
@@ -28958,7 +28958,7 @@ func (ec *executionContext) marshalNNode2githubᚗcomᚋkeytagᚋkeytagᚋgraph�
 }
 
 func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐNode(ctx context.Context, sel ast.SelectionSet, v []model.Node) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalONode2githubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐNode(ctx, sel, v[i])
@@ -28968,7 +28968,7 @@ func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋgra
 }
 
 func (ec *executionContext) marshalNOperatorMessage2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐOperatorMessageᚄ(ctx context.Context, sel ast.SelectionSet, v []*db.OperatorMessage) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNOperatorMessage2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐOperatorMessage(ctx, sel, v[i])
@@ -28992,7 +28992,7 @@ func (ec *executionContext) marshalNOperatorMessage2ᚖgithubᚗcomᚋkeytagᚋk
 }
 
 func (ec *executionContext) marshalNOperatorMessageEdge2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[*db.OperatorMessage]) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNOperatorMessageEdge2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdge(ctx, sel, v[i])
@@ -29074,7 +29074,7 @@ func (ec *executionContext) marshalNPolicySource2githubᚗcomᚋkeytagᚋkeytag�
 }
 
 func (ec *executionContext) marshalNPolicySource2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋdirectoryᚐPolicySourceᚄ(ctx context.Context, sel ast.SelectionSet, v []directory.PolicySource) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNPolicySource2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋdirectoryᚐPolicySource(ctx, sel, v[i])
@@ -29090,7 +29090,7 @@ func (ec *executionContext) marshalNPolicySource2ᚕgithubᚗcomᚋkeytagᚋkeyt
 }
 
 func (ec *executionContext) marshalNProject2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐProjectᚄ(ctx context.Context, sel ast.SelectionSet, v []*db.Project) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNProject2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐProject(ctx, sel, v[i])
@@ -29114,7 +29114,7 @@ func (ec *executionContext) marshalNProject2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋ
 }
 
 func (ec *executionContext) marshalNProjectEdge2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[*db.Project]) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNProjectEdge2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdge(ctx, sel, v[i])
@@ -29242,7 +29242,7 @@ func (ec *executionContext) marshalNScopeDefinition2githubᚗcomᚋkeytagᚋkeyt
 }
 
 func (ec *executionContext) marshalNScopeDefinition2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋcatalogueᚐDefinitionᚄ(ctx context.Context, sel ast.SelectionSet, v []catalogue.Definition) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNScopeDefinition2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋcatalogueᚐDefinition(ctx, sel, v[i])
@@ -29369,7 +29369,7 @@ func (ec *executionContext) unmarshalNUpdateViewerInput2githubᚗcomᚋkeytagᚋ
 }
 
 func (ec *executionContext) marshalNUser2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐUserᚄ(ctx context.Context, sel ast.SelectionSet, v []*db.User) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNUser2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋentᚋdbᚐUser(ctx, sel, v[i])
@@ -29393,7 +29393,7 @@ func (ec *executionContext) marshalNUser2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋent
 }
 
 func (ec *executionContext) marshalNUserEdge2ᚕᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[*db.User]) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNUserEdge2ᚖgithubᚗcomᚋkeytagᚋkeytagᚋgraphᚋmodelᚐEdge(ctx, sel, v[i])
@@ -29425,7 +29425,7 @@ func (ec *executionContext) marshalNUserError2githubᚗcomᚋkeytagᚋkeytagᚋi
 }
 
 func (ec *executionContext) marshalNUserError2ᚕgithubᚗcomᚋkeytagᚋkeytagᚋinternalᚋfaultᚐUserErrorᚄ(ctx context.Context, sel ast.SelectionSet, v []fault.UserError) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNUserError2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋfaultᚐUserError(ctx, sel, v[i])
@@ -29495,7 +29495,7 @@ func (ec *executionContext) marshalN__Directive2githubᚗcomᚋ99designsᚋgqlge
 }
 
 func (ec *executionContext) marshalN__Directive2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirectiveᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.Directive) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Directive2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirective(ctx, sel, v[i])
@@ -29539,7 +29539,7 @@ func (ec *executionContext) unmarshalN__DirectiveLocation2ᚕstringᚄ(ctx conte
 }
 
 func (ec *executionContext) marshalN__DirectiveLocation2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__DirectiveLocation2string(ctx, sel, v[i])
@@ -29567,7 +29567,7 @@ func (ec *executionContext) marshalN__InputValue2githubᚗcomᚋ99designsᚋgqlg
 }
 
 func (ec *executionContext) marshalN__InputValue2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐInputValueᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.InputValue) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__InputValue2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐInputValue(ctx, sel, v[i])
@@ -29595,7 +29595,7 @@ func (ec *executionContext) marshalN__Type2githubᚗcomᚋ99designsᚋgqlgenᚋg
 }
 
 func (ec *executionContext) marshalN__Type2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.Type) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Type2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐType(ctx, sel, v[i])
@@ -29699,7 +29699,7 @@ func (ec *executionContext) marshalOApiKeyEndReason2ᚕgithubᚗcomᚋkeytagᚋk
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNApiKeyEndReason2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐEndReason(ctx, sel, v[i])
@@ -29791,7 +29791,7 @@ func (ec *executionContext) marshalOApiKeyStatus2ᚕgithubᚗcomᚋkeytagᚋkeyt
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNApiKeyStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐStatus(ctx, sel, v[i])
@@ -30439,7 +30439,7 @@ func (ec *executionContext) marshalO__EnumValue2ᚕgithubᚗcomᚋ99designsᚋgq
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__EnumValue2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐEnumValue(ctx, sel, v[i])
@@ -30458,7 +30458,7 @@ func (ec *executionContext) marshalO__Field2ᚕgithubᚗcomᚋ99designsᚋgqlgen
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Field2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐField(ctx, sel, v[i])
@@ -30477,7 +30477,7 @@ func (ec *executionContext) marshalO__InputValue2ᚕgithubᚗcomᚋ99designsᚋg
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__InputValue2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐInputValue(ctx, sel, v[i])
@@ -30496,7 +30496,7 @@ func (ec *executionContext) marshalO__Type2ᚕgithubᚗcomᚋ99designsᚋgqlgen�
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := model.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Type2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐType(ctx, sel, v[i])
