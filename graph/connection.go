@@ -96,27 +96,27 @@ func total[T any](ctx context.Context, c model.Connection[T]) (n int, estimate b
 	return min(n, page.MaxCount), n > page.MaxCount, err
 }
 
-// relations are the objects beside each key that the request selects on the page of keys being read.
-func relations(ctx context.Context) []keys.Relation {
-	return relationsOf(graphql.GetOperationContext(ctx), nodesOf(ctx, "ApiKey"))
+// keyFields are the fields of each key that the request selects on the page of keys being read.
+func keyFields(ctx context.Context) []keys.Field {
+	return keyFieldsOf(graphql.GetOperationContext(ctx), nodesOf(ctx, "ApiKey"))
 }
 
-// forecastRelations are those beside the key of each entry on the page of a forecast.
-func forecastRelations(ctx context.Context) []keys.Relation {
+// forecastKeyFields are those of the key of each entry on the page of a forecast.
+func forecastKeyFields(ctx context.Context) []keys.Field {
 	operation := graphql.GetOperationContext(ctx)
 	var ofKeys []graphql.CollectedField
 	for _, entry := range nodesOf(ctx, "ExpiryForecast") {
 		ofKeys = append(ofKeys, inside(operation, entry, "ExpiryForecastEntry", "apiKey")...)
 	}
-	return relationsOf(operation, ofKeys)
+	return keyFieldsOf(operation, ofKeys)
 }
 
-func relationsOf(operation *graphql.OperationContext, ofKeys []graphql.CollectedField) []keys.Relation {
-	var wanted []keys.Relation
+func keyFieldsOf(operation *graphql.OperationContext, ofKeys []graphql.CollectedField) []keys.Field {
+	var wanted []keys.Field
 	for _, key := range ofKeys {
 		for _, field := range graphql.CollectFields(operation, key.Selections, []string{"ApiKey", "Node"}) {
-			if relation := keys.Relation(field.Name); !slices.Contains(wanted, relation) {
-				wanted = append(wanted, relation)
+			if name := keys.Field(field.Name); !slices.Contains(wanted, name) {
+				wanted = append(wanted, name)
 			}
 		}
 	}

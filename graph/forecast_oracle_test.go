@@ -293,7 +293,7 @@ func TestForecastStatements(t *testing.T) {
 		for name, args := range map[string]page.Args{"first": {First: new(50)}, "last": {Last: new(50)}} {
 			sent = nil
 			found, err := alerts.Forecast(watched, alert.ForecastSearch{Within: lifecycle.MustPeriod("P4M"), Page: args,
-				With: []keys.Relation{keys.WithOwner, keys.WithProject, keys.WithReplacedBy, keys.WithNotification}})
+				With: []keys.Field{keys.WithOwner, keys.WithProject, keys.WithReplacedBy, keys.WithNotification}})
 			if err != nil {
 				t.Fatal(err)
 			}

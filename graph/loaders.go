@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -60,13 +61,13 @@ func newLoaders(r *Resolver) *loaders {
 type loadersKey struct{}
 
 // loading answers the loaders of the root field that is being resolved.
-func loading(ctx context.Context) *loaders { return ctx.Value(loadersKey{}).(*loaders) }
+func loading(ctx context.Context) *loaders { return ctx.Value(loadersKey{}).(func() *loaders)() }
 
-// loadAfresh gives each root field loaders of its own: what a mutation answers shows what it changed,
-// whatever was asked for in the same request before.
+// loadAfresh gives each root field loaders of its own, once it needs some: what a mutation answers shows
+// what it changed, whatever was asked for in the same request before.
 func loadAfresh(r *Resolver) graphql.RootFieldMiddleware {
 	return func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
-		return next(context.WithValue(ctx, loadersKey{}, newLoaders(r)))
+		return next(context.WithValue(ctx, loadersKey{}, sync.OnceValue(func() *loaders { return newLoaders(r) })))
 	}
 }
 

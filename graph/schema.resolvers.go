@@ -198,7 +198,7 @@ func (r *environmentResolver) APIKeys(ctx context.Context, obj *db.Environment, 
 		OrderBy: orderBy,
 		Page:    page.Args{First: first, After: after, Last: last, Before: before},
 		Within:  keys.Filter{EnvironmentIDs: []string{obj.ID}, ProjectIDs: []string{obj.ProjectID}},
-		With:    relations(ctx),
+		Fields:  keyFields(ctx),
 	}))
 }
 
@@ -519,7 +519,7 @@ func (r *projectResolver) APIKeys(ctx context.Context, obj *db.Project, filter *
 		OrderBy: orderBy,
 		Page:    page.Args{First: first, After: after, Last: last, Before: before},
 		Within:  keys.Filter{ProjectIDs: []string{obj.ID}},
-		With:    relations(ctx),
+		Fields:  keyFields(ctx),
 	}))
 }
 
@@ -560,7 +560,7 @@ func (r *queryResolver) APIKeys(ctx context.Context, filter *keys.Filter, orderB
 		Filter:  filter,
 		OrderBy: orderBy,
 		Page:    page.Args{First: first, After: after, Last: last, Before: before},
-		With:    relations(ctx),
+		Fields:  keyFields(ctx),
 	}))
 }
 
@@ -605,7 +605,7 @@ func (r *queryResolver) ExpiryForecast(ctx context.Context, within lifecycle.Per
 		Within:    within,
 		ProjectID: projectID,
 		Page:      page.Args{First: first, After: after, Last: last, Before: before},
-		With:      forecastRelations(ctx),
+		With:      forecastKeyFields(ctx),
 	}))
 }
 
@@ -644,7 +644,7 @@ func (r *userResolver) APIKeys(ctx context.Context, obj *db.User, relation keys.
 		OrderBy: orderBy,
 		Page:    page.Args{First: first, After: after, Last: last, Before: before},
 		Within:  relation.Of(obj.ID),
-		With:    relations(ctx),
+		Fields:  keyFields(ctx),
 	}))
 }
 

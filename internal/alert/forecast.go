@@ -44,7 +44,7 @@ type ForecastSearch struct {
 	Within    lifecycle.Period
 	ProjectID *string
 	Page      page.Args
-	With      []keys.Relation
+	With      []keys.Field
 }
 
 // ForecastEntry is the coming end of a key.

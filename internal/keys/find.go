@@ -20,7 +20,8 @@ type Search struct {
 	OrderBy *Order
 	Page    page.Args
 	Within  Filter
-	With    []Relation
+	// Fields are those that are wanted of each key; what others need is not read. Nil: all.
+	Fields []Field
 }
 
 // UserRelation is how keys relate to a user. Values are those of the GraphQL enum
@@ -40,18 +41,18 @@ func (r UserRelation) Of(userID string) Filter {
 	return Filter{CreatedByIDs: []string{userID}}
 }
 
-// Relation is an object beside a key that a list loads with it.
-type Relation string
+// Field is a field of ApiKey by its name in the contract, of those that a list reads what they need of.
+type Field string
 
 const (
-	WithOwner        Relation = "owner"
-	WithCreatedBy    Relation = "createdBy"
-	WithOrganization Relation = "organization"
-	WithProject      Relation = "project"
-	WithEnvironment  Relation = "environment"
-	WithReplaces     Relation = "replaces"
-	WithReplacedBy   Relation = "replacedBy"
-	WithNotification Relation = "notification"
+	WithOwner        Field = "owner"
+	WithCreatedBy    Field = "createdBy"
+	WithOrganization Field = "organization"
+	WithProject      Field = "project"
+	WithEnvironment  Field = "environment"
+	WithReplaces     Field = "replaces"
+	WithReplacedBy   Field = "replacedBy"
+	WithNotification Field = "notification"
 )
 
 // Found is a page of keys.
@@ -134,7 +135,8 @@ func (a *Authority) Find(ctx context.Context, s Search) (*Found, error) {
 			if s.leavesOut(part, by.column) {
 				return nil, nil
 			}
-			q := Load(a.store.Client.APIKey.Query(), s.With)
+			q := Load(a.store.Client.APIKey.Query(), s.Fields)
+			choose(q, s.Fields, by)
 			return plan.narrow(q, part, b, order.Direction == Descending).Limit(b.Size + 1).All(ctx)
 		})
 		return err
@@ -174,7 +176,7 @@ func (a *Authority) count(ctx context.Context, plan plan) (n int, err error) {
 }
 
 // Load has a query load the objects beside each key.
-func Load(q *db.APIKeyQuery, with []Relation) *db.APIKeyQuery {
+func Load(q *db.APIKeyQuery, with []Field) *db.APIKeyQuery {
 	for _, relation := range with {
 		switch relation {
 		case WithOwner:
