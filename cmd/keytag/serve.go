@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -44,7 +45,14 @@ func starting(ctx context.Context, err error) error {
 	return err
 }
 
+// garbage is how much the heap may grow between collections, in percent of what lives: requests leave much
+// behind and little alive. GOGC overrides it.
+const garbage = 400
+
 func (p *program) serve(ctx context.Context, migrate, printKey, work bool) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
 	core, err := p.start(ctx, migrate)
 	if err != nil {
 		return starting(ctx, err)
