@@ -77,8 +77,7 @@ func (w *world) findable(random *rand.Rand) *findable {
 	all.projects, all.users = []string{w.project, shop.ID, awayProject}, []string{home.ID, mia, away.ID}
 	environments := map[string][]*string{awayProject: {nil}}
 	for _, project := range all.projects[:2] {
-		found, err := w.directory.Environments(admin, project)
-		must(w.t, err)
+		found := w.environments(admin, project)
 		slices.SortFunc(found, func(a, b *db.Environment) int { return strings.Compare(a.Name, b.Name) })
 		environments[project] = []*string{nil}
 		for _, e := range found {

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -43,8 +44,9 @@ type plan struct {
 	counted func(*sql.Selector)
 	// found, if any, are the few keys that one condition matches.
 	found func(dialect string) *sql.Selector
-	// scopes, if any, are those of the group that the fewest keys hold, and holders what bounds their holders.
-	scopes  []string
+	// groups are the conditions on scopes, each met by holding one of a group: first that which the fewest
+	// keys meet. holders bounds those who hold them.
+	groups  [][]string
 	holders bound
 	// merged: the list is newest first, as the index of each scope is.
 	merged bool
@@ -65,23 +67,17 @@ func (a *Authority) plan(ctx context.Context, s Search, by ordering, checks []pr
 	pl.walk = walkable(bounds, column)
 	pl.counted = pl.walk.where
 
-	var groups [][]string
 	for _, f := range s.filters() {
-		groups = append(groups, f.Scopes.groups()...)
+		pl.groups = append(pl.groups, f.Scopes.groups()...)
 	}
-	if len(groups) > 0 {
+	if len(pl.groups) > 0 {
 		pl.holders = holderBound(bounds)
-		rarest, err := a.rarest(ctx, pl.holders, groups)
+		pl.merged = column == apikey.FieldID
+		rarest, err := a.rarest(ctx, pl.holders, pl.groups)
 		if err != nil {
 			return pl, err
 		}
-		pl.scopes = groups[rarest]
-		pl.merged = column == apikey.FieldID
-		for i, g := range groups {
-			if i != rarest || !pl.merged {
-				pl.checks = append(pl.checks[:len(pl.checks):len(pl.checks)], holdsOneOf(g))
-			}
-		}
+		pl.groups[0], pl.groups[rarest] = pl.groups[rarest], pl.groups[0]
 	}
 	err := a.lookForFew(ctx, &pl, s, bounds, column, now)
 	return pl, err
@@ -96,8 +92,8 @@ func (a *Authority) lookForFew(ctx context.Context, pl *plan, s Search, bounds [
 		}
 		conditions = append(conditions, keysWhere(b.where))
 	}
-	if len(pl.scopes) > 0 && !pl.merged {
-		conditions = append(conditions, pl.holding)
+	if len(pl.groups) > 0 && !pl.merged {
+		conditions = append(conditions, pl.holdersOf(pl.groups[0]))
 	}
 	organization := bounds[len(bounds)-1]
 	for _, f := range s.filters() {
@@ -129,10 +125,7 @@ func (a *Authority) lookForFew(ctx context.Context, pl *plan, s Search, bounds [
 		case err != nil:
 			return err
 		case n < few:
-			pl.found = find
-			if pl.merged {
-				pl.merged, pl.checks = false, append(pl.checks[:len(pl.checks):len(pl.checks)], holdsOneOf(pl.scopes))
-			}
+			pl.found, pl.merged = find, false
 			return nil
 		}
 	}
@@ -150,12 +143,14 @@ func keysWhere(conditions ...func(*sql.Selector)) func(string) *sql.Selector {
 	}
 }
 
-// holding selects the ids of the keys that hold one of the scopes of the plan; one that holds several
-// comes several times.
-func (pl plan) holding(dialect string) *sql.Selector {
-	s := sql.Dialect(dialect).Select().From(sql.Table(keyscope.Table))
-	pl.holders.where(s)
-	return s.Select(s.C(keyscope.FieldKeyID)).Where(sql.In(s.C(keyscope.FieldScope), values(pl.scopes)...))
+// holdersOf selects the ids of the keys that hold one of some scopes; one that holds several comes several
+// times.
+func (pl plan) holdersOf(scopes []string) func(string) *sql.Selector {
+	return func(dialect string) *sql.Selector {
+		s := sql.Dialect(dialect).Select().From(sql.Table(keyscope.Table))
+		pl.holders.where(s)
+		return s.Select(s.C(keyscope.FieldKeyID)).Where(sql.In(s.C(keyscope.FieldScope), values(scopes)...))
+	}
 }
 
 // holderBound is the narrowest bound that key_scopes has an index for, which goes on with the scope and
@@ -200,7 +195,7 @@ func (a *Authority) rarest(ctx context.Context, b bound, groups [][]string) (int
 
 // holderAt is the nth newest key that holds a scope; empty when there are fewer.
 func (a *Authority) holderAt(ctx context.Context, b bound, scope string, nth int) (string, error) {
-	s := plan{holders: b, scopes: []string{scope}}.holding(a.store.Dialect())
+	s := plan{holders: b}.holdersOf([]string{scope})(a.store.Dialect())
 	rows, err := a.rows(ctx, s.OrderBy(sql.Desc(s.C(keyscope.FieldKeyID))).Offset(nth-1).Limit(1))
 	if err != nil {
 		return "", err
@@ -241,15 +236,18 @@ func (a *Authority) countUpTo(ctx context.Context, limit int, find func(string) 
 
 // whole narrows a query to the whole list.
 func (pl plan) whole(q *db.APIKeyQuery) *db.APIKeyQuery {
+	groups := pl.groups
 	switch {
 	case pl.found != nil:
 		pl.only(q, pl.found)
 	case pl.merged:
-		q.Where(func(s *sql.Selector) { s.Where(sql.In(s.C(apikey.FieldID), pl.holding(s.Dialect()))) })
+		find := pl.holdersOf(groups[0])
+		q.Where(func(s *sql.Selector) { s.Where(sql.In(s.C(apikey.FieldID), find(s.Dialect()))) })
+		groups = groups[1:]
 	default:
 		q.Where(pl.counted)
 	}
-	return pl.check(q)
+	return pl.check(q, groups)
 }
 
 // narrow narrows a query to a page of a stretch of the list, which begins behind a cursor, and orders it.
@@ -275,12 +273,16 @@ func (pl plan) narrow(q *db.APIKeyQuery, part stretch, b page.Bounds, descending
 	if part.only != nil {
 		q.Where(part.only)
 	}
-	return pl.check(q.Where(behind)).Order(sorted)
+	return pl.check(q.Where(behind), pl.groups).Order(sorted)
 }
 
-// check narrows a query by conditions that find no keys.
-func (pl plan) check(q *db.APIKeyQuery) *db.APIKeyQuery {
-	return q.Where(Checked(pl.checks...))
+// check narrows a query by conditions that find no keys, those on groups of scopes among them.
+func (pl plan) check(q *db.APIKeyQuery, groups [][]string) *db.APIKeyQuery {
+	checks := slices.Clone(pl.checks)
+	for _, g := range groups {
+		checks = append(checks, holdsOneOf(g))
+	}
+	return q.Where(Checked(checks...))
 }
 
 // Checked are conditions that keys are only checked against: no index finds keys by them.
@@ -326,17 +328,20 @@ func (pl plan) merge(name string, b page.Bounds, descending bool) *sql.Selector 
 		}
 		behind(s)
 		sorted(s)
+		for _, g := range pl.groups[1:] {
+			s.Where(policy.Checked(sql.Exists(pl.alsoHolds(s, g))))
+		}
 		return s.Where(policy.Checked(sql.Exists(pl.checkedKey(s)))).Limit(b.Size + 1)
 	}
-	switch len(pl.scopes) {
+	switch len(pl.groups[0]) {
 	case 0: // the empty group, which no key meets
 		s := sql.Dialect(name).Select().From(sql.Table(keyscope.Table))
 		return s.Select(s.C(keyscope.FieldKeyID)).Where(sql.False())
 	case 1:
-		return holders(pl.scopes[0])
+		return holders(pl.groups[0][0])
 	}
 	var union *sql.Selector
-	for i, scope := range pl.scopes {
+	for i, scope := range pl.groups[0] {
 		part := sql.Dialect(name).Select(keyscope.FieldKeyID).From(holders(scope).As("holders" + strconv.Itoa(i)))
 		if union == nil {
 			union = part
@@ -349,6 +354,18 @@ func (pl plan) merge(name string, b page.Bounds, descending bool) *sql.Selector 
 	all.Select(all.C(keyscope.FieldKeyID))
 	sorted(all)
 	return all.Limit(b.Size + 1)
+}
+
+// alsoHolds are grants of the same key of other scopes: in the index that is walked along, where they lie
+// in the same order.
+func (pl plan) alsoHolds(grants *sql.Selector, scopes []string) *sql.Selector {
+	others := sql.Table(keyscope.Table).As("others")
+	s := sql.Dialect(grants.Dialect()).Select().From(others)
+	pl.holders.where(s)
+	return s.Select(others.C(keyscope.FieldKeyID)).Where(sql.And(
+		sql.In(others.C(keyscope.FieldScope), values(scopes)...),
+		sql.ColumnsEQ(others.C(keyscope.FieldKeyID), grants.C(keyscope.FieldKeyID)),
+	))
 }
 
 // checkedKey is the key of a grant, if it meets all conditions.

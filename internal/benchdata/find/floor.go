@@ -49,9 +49,10 @@ func keys(where, order string, args ...any) statement {
 	return ask("SELECT "+columns+" FROM api_keys k WHERE k.removed_at IS NULL AND k.pending_since IS NULL AND "+where+" ORDER BY "+order+" LIMIT ?", args...)
 }
 
-// holders reads the keys with a scope, from the index of scopes, where removed keys have none.
+// holders reads the keys with a scope, from the index of scopes, where removed keys have none; pending ones
+// are hidden.
 func holders(bound, where string, args ...any) statement {
-	return ask("SELECT "+columns+" FROM key_scopes s JOIN api_keys k ON k.id = s.key_id WHERE s."+bound+" = ? AND s.scope = ?"+where+" ORDER BY s.key_id DESC LIMIT ?", args...)
+	return ask("SELECT "+columns+" FROM key_scopes s JOIN api_keys k ON k.id = s.key_id WHERE s."+bound+" = ? AND s.scope = ? AND k.pending_since IS NULL"+where+" ORDER BY s.key_id DESC LIMIT ?", args...)
 }
 
 // holdersOfAny merges the newest keys with each of the scopes.
@@ -59,7 +60,7 @@ func holdersOfAny(project string, scopes []string) statement {
 	var parts []string
 	var args []any
 	for i, s := range scopes {
-		parts = append(parts, fmt.Sprintf("SELECT key_id FROM (SELECT key_id FROM key_scopes WHERE project_id = ? AND scope = ? ORDER BY key_id DESC LIMIT %d) s%d", queries.PageSize+1, i))
+		parts = append(parts, fmt.Sprintf("SELECT key_id FROM (SELECT h.key_id FROM key_scopes h JOIN api_keys k ON k.id = h.key_id WHERE h.project_id = ? AND h.scope = ? AND k.pending_since IS NULL ORDER BY h.key_id DESC LIMIT %d) s%d", queries.PageSize+1, i))
 		args = append(args, project, s)
 	}
 	return ask("SELECT "+columns+" FROM api_keys k WHERE k.id IN ("+strings.Join(parts, " UNION ")+") ORDER BY k.id DESC LIMIT ?", args...)
@@ -68,7 +69,7 @@ func holdersOfAny(project string, scopes []string) statement {
 // holdersOfBoth begins with the first scope, or merges both, as the database thinks best.
 func holdersOfBoth(project, first, second string) statement {
 	return ask("SELECT "+columns+` FROM key_scopes s JOIN key_scopes o ON o.key_id = s.key_id JOIN api_keys k ON k.id = s.key_id
-		WHERE s.project_id = ? AND s.scope = ? AND o.project_id = ? AND o.scope = ? ORDER BY s.key_id DESC LIMIT ?`, project, first, project, second)
+		WHERE s.project_id = ? AND s.scope = ? AND o.project_id = ? AND o.scope = ? AND k.pending_since IS NULL ORDER BY s.key_id DESC LIMIT ?`, project, first, project, second)
 }
 
 // floorsOf are the floors of queries, by their names.
@@ -140,7 +141,7 @@ func floorOf(s *queries.Subject, organization string, q queries.Query, now time.
 		only(keys("k.project_id = ? AND k.id > ?", "k.id", s.ProjectID, q.Behind))
 	case "count":
 		only(holders("project_id", "", s.ProjectID, anyOf(filter)[0]))
-		f.Count = new(ask("SELECT count(*) FROM (SELECT 1 FROM key_scopes s WHERE s.project_id = ? AND s.scope = ? LIMIT ?) held", s.ProjectID, anyOf(filter)[0]))
+		f.Count = new(ask("SELECT count(*) FROM (SELECT 1 FROM key_scopes s JOIN api_keys k ON k.id = s.key_id WHERE s.project_id = ? AND s.scope = ? AND k.pending_since IS NULL LIMIT ?) held", s.ProjectID, anyOf(filter)[0]))
 	default:
 		return f, fmt.Errorf("no floor is known of the query %s", q.Name)
 	}

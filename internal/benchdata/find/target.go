@@ -209,7 +209,7 @@ func equal(q queries.Query, byServer, byHand []byte) error {
 		return err
 	}
 	if !reflect.DeepEqual(got, want) {
-		return fmt.Errorf("the floor answers otherwise than the server:\n%s\n%s", byHand, byServer)
+		return fmt.Errorf("the floor answers otherwise than the server:\n%.600s\n%.600s", byHand, byServer)
 	}
 	return nil
 }
