@@ -94,7 +94,7 @@ func (d *database) sweeps(ctx context.Context) (n int, err error) {
 // late counts the live keys, and those of them that end later than a policy says.
 func (d *database) late(ctx context.Context, life, disuse lifecycle.Period) (late, live int, err error) {
 	rows, err := d.QueryContext(ctx, `SELECT created_at, last_used_at, unused_since, expires_at, inactivity_expires_at FROM api_keys
-		WHERE effective_expires_at > $1`, lifecycle.Instant(time.Now()))
+		WHERE effective_expires_at > $1 AND pending_since IS NULL`, lifecycle.Instant(time.Now()))
 	if err != nil {
 		return 0, 0, err
 	}

@@ -40,18 +40,32 @@ func (d *Database) Settings(ctx context.Context) (settings string, err error) {
 	return settings, err
 }
 
-// Fill fills a database unless it is filled.
+// Fill fills a database unless it is filled. It is then as if no server had ever run on it: one would first
+// make up, key by key, for the time without.
 func Fill(ctx context.Context, url string, o benchdata.Options) error {
 	began := time.Now()
 	_, err := benchdata.Load(ctx, url, o, func(string) {})
 	switch {
 	case errors.Is(err, benchdata.ErrNotEmpty):
-		return nil
+		return forget(ctx, url)
 	case err != nil:
 		return fmt.Errorf("fill the database: %w", err)
 	}
 	fmt.Printf("filled in %.0f s\n", time.Since(began).Seconds())
 	return nil
+}
+
+func forget(ctx context.Context, url string) error {
+	driver, address := "postgres", url
+	if path, ok := strings.CutPrefix(url, "sqlite://"); ok {
+		driver, address = "sqlite", path
+	}
+	db, err := sql.Open(driver, address)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "DELETE FROM heartbeats")
+	return errors.Join(err, db.Close())
 }
 
 // On is the URL of a database of another name on the server of a postgres:// URL, which is made if
