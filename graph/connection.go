@@ -83,7 +83,7 @@ func connection[T any](l *loaders, p page.Page[T], cursor func(T) string, count 
 func once(count func(context.Context) (int, error)) func(context.Context) (int, error) {
 	var guard sync.Once
 	var n int
-	var err error
+	err := errUnfinished
 	return func(ctx context.Context) (int, error) {
 		guard.Do(func() { n, err = count(ctx) })
 		return n, err

@@ -27,8 +27,10 @@ type Authority struct {
 	store *store.Store
 	clock func() time.Time
 	log   *slog.Logger
-	// searches has room for those that are under way.
+	// searches has room for those that are under way: not for as many as the store can read at a time, so
+	// that slow ones leave connections to those who present their keys.
 	searches chan struct{}
+	few      int
 
 	hooks    Hooks
 	outbound Outbound
@@ -36,7 +38,7 @@ type Authority struct {
 
 // New returns an Authority over the keys in s that reads the time from clock.
 func New(s *store.Store, clock func() time.Time, log *slog.Logger) *Authority {
-	return &Authority{store: s, clock: clock, log: log, searches: make(chan struct{}, searches)}
+	return &Authority{store: s, clock: clock, log: log, searches: make(chan struct{}, max(1, s.Readers()*3/4)), few: few}
 }
 
 // now is the instant of one operation; each reads it once.

@@ -12,7 +12,8 @@ import (
 	"github.com/keytag/keytag/internal/principal"
 )
 
-// bound is a column that a search compares with some values. It can be walked along when it is one value.
+// bound is a column that a search compares with some values; of none, it is met by no key. It can be
+// walked along when it is one value, or none.
 type bound struct {
 	column string
 	values []string
@@ -44,20 +45,33 @@ var indexed = []struct {
 var sortable = []string{apikey.FieldID, apikey.FieldEffectiveExpiresAt, apikey.FieldExpiresAt,
 	apikey.FieldLastUsedAt, apikey.FieldNameFolded, apikey.FieldNextRotationAt}
 
-// bounds are those of a search, narrowest first; the last is the caller's organization.
+// bounds are those of a search, narrowest first, one a column: what all of its conditions have in common. The
+// last is the caller's organization.
 func bounds(p *principal.Principal, s Search) []bound {
 	var found []bound
 	for _, index := range indexed {
+		lists := [][]string{}
 		for _, f := range s.filters() {
-			if list := f.ids(index.column); list != nil {
-				found = append(found, bound{index.column, list})
-			}
+			lists = append(lists, f.ids(index.column))
 		}
 		switch {
 		case index.column == apikey.FieldOwnerID && !p.IsAdmin():
-			found = append(found, bound{index.column, []string{p.UserID}})
+			lists = append(lists, []string{p.UserID})
 		case index.column == apikey.FieldOrganizationID:
-			found = append(found, bound{index.column, []string{p.OrganizationID}})
+			lists = append(lists, []string{p.OrganizationID})
+		}
+		var common []string
+		for _, list := range lists {
+			switch {
+			case list == nil: // absent
+			case common == nil:
+				common = append([]string{}, list...)
+			default:
+				common = slices.DeleteFunc(common, func(id string) bool { return !slices.Contains(list, id) })
+			}
+		}
+		if common != nil {
+			found = append(found, bound{index.column, common})
 		}
 	}
 	return found
@@ -94,7 +108,7 @@ func (f *Filter) ids(column string) []string {
 func walkable(of []bound, column string) bound {
 	for _, b := range of {
 		for _, index := range indexed {
-			if len(b.values) == 1 && index.column == b.column && slices.Contains(index.then, column) {
+			if len(b.values) <= 1 && index.column == b.column && slices.Contains(index.then, column) {
 				return b
 			}
 		}
@@ -153,7 +167,7 @@ func (f *Filter) spans(now time.Time) []span {
 	inRange(f.CreatedAt, apikey.FieldID, func(t time.Time) any { return firstID(t) })
 	if f.NameStartsWith != nil {
 		prefix := fold(*f.NameStartsWith)
-		add(apikey.FieldNameFolded, from(prefix), before(prefix+lastRune))
+		add(apikey.FieldNameFolded, from(prefix), before(prefix+lastName))
 	}
 	if f.RotationDueBefore != nil {
 		add(apikey.FieldNextRotationAt, before(*f.RotationDueBefore))
@@ -163,20 +177,12 @@ func (f *Filter) spans(now time.Time) []span {
 			span{apikey.FieldLastUsedAt, []func(string) *sql.Predicate{before(at)}, true},
 			span{apikey.FieldID, []func(string) *sql.Predicate{before(firstID(at))}, true})
 	}
-	if len(f.Statuses) > 0 {
-		ended := 0
-		for _, s := range f.Statuses {
-			if s.Ended() {
-				ended++
-			}
-		}
-		switch ended {
-		case 0:
-			spans = append(spans, span{apikey.FieldEffectiveExpiresAt, []func(string) *sql.Predicate{live}, true})
-		case len(f.Statuses):
-			over := func(c string) *sql.Predicate { return sql.LTE(c, now) }
-			spans = append(spans, span{apikey.FieldEffectiveExpiresAt, []func(string) *sql.Predicate{over}, true})
-		}
+	switch {
+	case f.asksForLive():
+		spans = append(spans, span{apikey.FieldEffectiveExpiresAt, []func(string) *sql.Predicate{live}, true})
+	case f.asksForEnded():
+		over := func(c string) *sql.Predicate { return sql.LTE(c, now) }
+		spans = append(spans, span{apikey.FieldEffectiveExpiresAt, []func(string) *sql.Predicate{over}, true})
 	}
 	return spans
 }

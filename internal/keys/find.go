@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"entgo.io/ent/dialect/sql"
-
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/page"
@@ -71,9 +69,8 @@ func (f *Found) Count(ctx context.Context) (int, error) { return f.count(ctx) }
 const (
 	// findLimit is how long a list, or its count, is looked for.
 	findLimit = 2 * time.Second
-	// searches is how many lists are looked for at a time, so that slow ones leave connections to those who
-	// present their keys.
-	searches = 10
+	// few is how many keys a condition may match to be what a search is read by.
+	few = 4096
 )
 
 // InTurn looks for a list of keys when its turn comes, and for no longer than two seconds: then it fails
@@ -148,8 +145,12 @@ func (a *Authority) Find(ctx context.Context, s Search) (*Found, error) {
 	for i, row := range rows {
 		views[i] = view(ctx, row, now)
 	}
-	return &Found{Page: page.Of(bounds, views), order: by, count: func(ctx context.Context) (int, error) {
-		return a.count(ctx, plan)
+	return &Found{Page: page.Of(bounds, views), order: by, count: func(ctx context.Context) (n int, err error) {
+		err = a.search(ctx, func(ctx context.Context) error {
+			n, err = a.count(ctx, plan)
+			return err
+		})
+		return n, err
 	}}, nil
 }
 
@@ -163,16 +164,6 @@ func (s Search) leavesOut(part stretch, column string) bool {
 		}
 	}
 	return false
-}
-
-func (a *Authority) count(ctx context.Context, plan plan) (n int, err error) {
-	err = a.search(ctx, func(ctx context.Context) error {
-		rows, err := plan.whole(a.store.Client.APIKey.Query()).Limit(page.MaxCount + 1).
-			Modify(func(s *sql.Selector) { s.SelectExpr(sql.Expr("1")) }).Ints(ctx)
-		n = len(rows)
-		return err
-	})
-	return n, err
 }
 
 // Load has a query load the objects beside each key.

@@ -49,6 +49,7 @@ var names = map[string]string{
 	"Ärger": "ärger", "A\u0308RGER": "ärger", "ärgerlich": "ärgerlich",
 	"50% off": "50% off", "50 percent": "50 percent", "a_b": "a_b", "aXb": "axb", "%": "%", "_": "_",
 	"😀 smile": "😀 smile", "😁": "😁", "ﬀ": "ﬀ", "\uFFFD": "\uFFFD", "\u212Aelvin": "kelvin",
+	"a\U0010FFFFz": "a\U0010FFFFz",
 }
 
 // heldScopes are what keys hold; a member does not hold the first and cannot give it.

@@ -40,6 +40,7 @@ func TestFindingAgreesWithAnOracle(t *testing.T) {
 					a := newAsker(t, w, all, rand.New(rand.NewPCG(seed, 1+worker)))
 					for n := worker; n < searches && !whole.Failed(); n += workers {
 						s := a.search()
+						a.w.Few([]int{0, 8, 64, 4096}[n/workers%4]) // each way of reading, though there are not many keys
 						want := all.want(s, a.w.clock())
 						s.size = a.size(len(want))
 						tally.count(s, len(want))

@@ -30,9 +30,6 @@ import (
 // the conditions for independent of each other and projects for equally large, and reads a whole project
 // for a page of it.
 
-// few is how many keys a condition may match to be what a search is read by.
-const few = 4096
-
 // plan is how a search is read.
 type plan struct {
 	caller *principal.Principal
@@ -65,7 +62,7 @@ func (a *Authority) plan(ctx context.Context, s Search, by ordering, checks []pr
 	}
 	bounds := bounds(pl.caller, s)
 	pl.walk = walkable(bounds, column)
-	pl.counted = pl.walk.where
+	pl.counted = bounds[0].where
 
 	for _, f := range s.filters() {
 		pl.groups = append(pl.groups, f.Scopes.groups()...)
@@ -98,7 +95,9 @@ func (a *Authority) lookForFew(ctx context.Context, pl *plan, s Search, bounds [
 	organization := bounds[len(bounds)-1]
 	for _, f := range s.filters() {
 		for _, column := range f.marks() {
-			conditions = append(conditions, keysWhere(organization.where, func(s *sql.Selector) { s.Where(sql.NotNull(s.C(column))) }))
+			marked := func(s *sql.Selector) { organization.where(s); s.Where(sql.NotNull(s.C(column))) }
+			pl.counted = marked
+			conditions = append(conditions, keysWhere(marked))
 		}
 		if f.HasNotification != nil && *f.HasNotification {
 			conditions = append(conditions, func(dialect string) *sql.Selector {
@@ -121,10 +120,10 @@ func (a *Authority) lookForFew(ctx context.Context, pl *plan, s Search, bounds [
 		}
 	}
 	for _, find := range conditions {
-		switch n, err := a.countUpTo(ctx, few, find); {
+		switch n, err := a.countUpTo(ctx, a.few, find); {
 		case err != nil:
 			return err
-		case n < few:
+		case n < a.few:
 			pl.found, pl.merged = find, false
 			return nil
 		}
@@ -167,47 +166,50 @@ func holderBound(of []bound) bound {
 // sampled is how many of the newest holders of a scope tell how rare it is.
 const sampled = 256
 
-// rarest is which of the groups the fewest keys hold, as far as the newest holders tell: of those that
-// fewer than sampled hold any, else the one whose sample goes back furthest.
+// rarest is which of the groups the fewest keys hold, as far as the newest holders tell: one that fewer than
+// sampled hold, else the one whose sample goes back furthest.
 func (a *Authority) rarest(ctx context.Context, b bound, groups [][]string) (int, error) {
 	if len(groups) == 1 {
 		return 0, nil
 	}
-	rarest, oldest := 0, ""
+	// One statement, with a column for each scope.
+	samples := sql.Dialect(a.store.Dialect()).Select()
+	var of []int // groups, by column
 	for i, g := range groups {
-		reach := ""
 		for _, scope := range g {
-			id, err := a.holderAt(ctx, b, scope, sampled)
-			if err != nil {
-				return 0, err
-			}
-			reach = max(reach, id)
+			of = append(of, i)
+			nth := plan{holders: b}.holdersOf([]string{scope})(a.store.Dialect())
+			nth.OrderBy(sql.Desc(nth.C(keyscope.FieldKeyID))).Offset(sampled - 1).Limit(1)
+			samples.AppendSelectExpr(sql.ExprFunc(func(b *sql.Builder) { b.Wrap(func(b *sql.Builder) { b.Join(nth) }) }))
 		}
-		if reach == "" {
+		if len(g) == 0 {
 			return i, nil
 		}
-		if oldest == "" || reach < oldest {
-			rarest, oldest = i, reach
-		}
 	}
-	return rarest, nil
-}
-
-// holderAt is the nth newest key that holds a scope; empty when there are fewer.
-func (a *Authority) holderAt(ctx context.Context, b bound, scope string, nth int) (string, error) {
-	s := plan{holders: b}.holdersOf([]string{scope})(a.store.Dialect())
-	rows, err := a.rows(ctx, s.OrderBy(sql.Desc(s.C(keyscope.FieldKeyID))).Offset(nth-1).Limit(1))
+	rows, err := a.rows(ctx, samples)
 	if err != nil {
-		return "", err
+		return 0, err
 	}
 	defer rows.Close()
-	id := ""
+	ids, into := make([]*string, len(of)), make([]any, len(of))
+	for i := range ids {
+		into[i] = &ids[i]
+	}
 	for rows.Next() {
-		if err := rows.Scan(&id); err != nil {
-			return "", err
+		if err := rows.Scan(into...); err != nil {
+			return 0, err
 		}
 	}
-	return id, rows.Err()
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	reach := make([]string, len(groups)) // the newest sample of each group
+	for i, id := range ids {
+		if id != nil {
+			reach[of[i]] = max(reach[of[i]], *id)
+		}
+	}
+	return slices.Index(reach, slices.Min(reach)), nil
 }
 
 // rows reads ids from an index, also of keys that the caller may not see.
@@ -234,20 +236,21 @@ func (a *Authority) countUpTo(ctx context.Context, limit int, find func(string) 
 	return n, rows.Err()
 }
 
-// whole narrows a query to the whole list.
-func (pl plan) whole(q *db.APIKeyQuery) *db.APIKeyQuery {
-	groups := pl.groups
-	switch {
-	case pl.found != nil:
+// count counts the keys of the whole list, up to one more than page.MaxCount.
+func (a *Authority) count(ctx context.Context, pl plan) (int, error) {
+	if pl.merged {
+		return a.countUpTo(ctx, page.MaxCount+1, func(dialect string) *sql.Selector {
+			return pl.merge(dialect, page.Bounds{Size: page.MaxCount}, true)
+		})
+	}
+	q := a.store.Client.APIKey.Query()
+	if pl.found != nil {
 		pl.only(q, pl.found)
-	case pl.merged:
-		find := pl.holdersOf(groups[0])
-		q.Where(func(s *sql.Selector) { s.Where(sql.In(s.C(apikey.FieldID), find(s.Dialect()))) })
-		groups = groups[1:]
-	default:
+	} else {
 		q.Where(pl.counted)
 	}
-	return pl.check(q, groups)
+	rows, err := pl.check(q).Limit(page.MaxCount + 1).Modify(func(s *sql.Selector) { s.SelectExpr(sql.Expr("1")) }).Ints(ctx)
+	return len(rows), err
 }
 
 // narrow narrows a query to a page of a stretch of the list, which begins behind a cursor, and orders it.
@@ -273,13 +276,13 @@ func (pl plan) narrow(q *db.APIKeyQuery, part stretch, b page.Bounds, descending
 	if part.only != nil {
 		q.Where(part.only)
 	}
-	return pl.check(q.Where(behind), pl.groups).Order(sorted)
+	return pl.check(q.Where(behind)).Order(sorted)
 }
 
 // check narrows a query by conditions that find no keys, those on groups of scopes among them.
-func (pl plan) check(q *db.APIKeyQuery, groups [][]string) *db.APIKeyQuery {
+func (pl plan) check(q *db.APIKeyQuery) *db.APIKeyQuery {
 	checks := slices.Clone(pl.checks)
-	for _, g := range groups {
+	for _, g := range pl.groups {
 		checks = append(checks, holdsOneOf(g))
 	}
 	return q.Where(Checked(checks...))

@@ -1,6 +1,8 @@
 package keys
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -47,7 +49,7 @@ func (f *Filter) predicates(now time.Time) []predicate.APIKey {
 	add(f.creation()...)
 	if f.NameStartsWith != nil {
 		prefix := fold(*f.NameStartsWith)
-		add(apikey.NameFoldedGTE(prefix), apikey.NameFoldedLT(prefix+lastRune))
+		add(apikey.NameFoldedGTE(prefix), apikey.NameFoldedLT(prefix+lastName))
 	}
 	if f.RotationDueBefore != nil {
 		add(apikey.NextRotationAtLT(*f.RotationDueBefore))
@@ -65,8 +67,8 @@ func (f *Filter) predicates(now time.Time) []predicate.APIKey {
 	return ps
 }
 
-// lastRune sorts behind every character of a name.
-const lastRune = "\U0010FFFF"
+// lastName sorts behind every name.
+var lastName = strings.Repeat("\U0010FFFF", maxName+1)
 
 // oneOf: one of the values has it; of no values none.
 func oneOf[T any](values []T, has func(T) predicate.APIKey) predicate.APIKey {
@@ -272,6 +274,7 @@ func (f *Filter) demands(column string) (set, unset bool) {
 	switch column {
 	case apikey.FieldExpiresAt:
 		inRange(f.ExpiresAt)
+		set = set || len(f.EndReasons) == 1 && f.EndReasons[0] == lifecycle.EndLifetime
 	case apikey.FieldLastUsedAt:
 		inRange(f.LastUsedAt)
 		set = set || f.NeverUsed != nil && !*f.NeverUsed
@@ -279,9 +282,19 @@ func (f *Filter) demands(column string) (set, unset bool) {
 	case apikey.FieldNextRotationAt:
 		set = f.RotationDueBefore != nil
 	case apikey.FieldEffectiveExpiresAt:
-		set = f.ExpiringBefore != nil || f.ExpiringWithin != nil
+		set = f.ExpiringBefore != nil || f.ExpiringWithin != nil || f.EndReasons != nil || f.asksForEnded()
 	}
 	return set, unset
+}
+
+// asksForEnded reports whether every status asked for is one of keys that have ended.
+func (f *Filter) asksForEnded() bool {
+	return len(f.Statuses) > 0 && !slices.ContainsFunc(f.Statuses, func(s lifecycle.Status) bool { return !s.Ended() })
+}
+
+// asksForLive reports whether every status asked for is one of keys that have not.
+func (f *Filter) asksForLive() bool {
+	return len(f.Statuses) > 0 && !slices.ContainsFunc(f.Statuses, lifecycle.Status.Ended)
 }
 
 // endsBy is the reason of lifecycle.Evaluate in SQL: of equal ends the first of lifetime, disuse, grace

@@ -55,6 +55,9 @@ func Open(ctx context.Context, url string) (*Store, error) {
 // Dialect is dialect.SQLite or dialect.Postgres of ent.
 func (s *Store) Dialect() string { return s.dialect }
 
+// Readers is how many statements can be read at a time.
+func (s *Store) Readers() int { return s.reader.Stats().MaxOpenConnections }
+
 // Ping asks the database for an answer. It does not wait for writers.
 func (s *Store) Ping(ctx context.Context) error { return s.reader.PingContext(ctx) }
 
