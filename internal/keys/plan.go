@@ -332,9 +332,9 @@ func (pl plan) merge(name string, b page.Bounds, descending bool) *sql.Selector 
 		behind(s)
 		sorted(s)
 		for _, g := range pl.groups[1:] {
-			s.Where(policy.Checked(sql.Exists(pl.alsoHolds(s, g))))
+			s.Where(policy.Checked(exists(pl.alsoHolds(s, g))))
 		}
-		return s.Where(policy.Checked(sql.Exists(pl.checkedKey(s)))).Limit(b.Size + 1)
+		return s.Where(policy.Checked(exists(pl.checkedKey(s)))).Limit(b.Size + 1)
 	}
 	switch len(pl.groups[0]) {
 	case 0: // the empty group, which no key meets

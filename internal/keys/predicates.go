@@ -203,7 +203,7 @@ func inRange(r *page.Range, column string) []predicate.APIKey {
 // notified: the key has a notification.
 func notified(s *sql.Selector) {
 	n := sql.Table(notification.Table)
-	s.Where(sql.Exists(sql.Dialect(s.Dialect()).Select(n.C(notification.FieldID)).From(n).
+	s.Where(exists(sql.Dialect(s.Dialect()).Select(n.C(notification.FieldID)).From(n).
 		Where(sql.ColumnsEQ(n.C(notification.FieldKeyID), s.C(apikey.FieldID)))))
 }
 
@@ -216,12 +216,16 @@ func handedOver(now time.Time) predicate.APIKey {
 func holdsOneOf(scopes []string) predicate.APIKey {
 	return func(s *sql.Selector) {
 		grants := sql.Table(keyscope.Table)
-		s.Where(sql.Exists(sql.Dialect(s.Dialect()).Select(grants.C(keyscope.FieldKeyID)).From(grants).Where(sql.And(
+		s.Where(exists(sql.Dialect(s.Dialect()).Select(grants.C(keyscope.FieldKeyID)).From(grants).Where(sql.And(
 			sql.In(grants.C(keyscope.FieldScope), values(scopes)...),
 			sql.ColumnsEQ(grants.C(keyscope.FieldKeyID), s.C(apikey.FieldID)),
 		))))
 	}
 }
+
+// exists: there is a row, which is looked up for each key that is checked. Without the offset PostgreSQL may
+// read all rows beforehand instead.
+func exists(rows *sql.Selector) *sql.Predicate { return sql.Exists(rows.Limit(1).Offset(0)) }
 
 func values(texts []string) []any {
 	list := make([]any, len(texts))
