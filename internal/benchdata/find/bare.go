@@ -27,7 +27,10 @@ type instructions struct {
 	Floors   map[string]floor
 }
 
-func init() { gob.Register(time.Time{}) }
+func init() {
+	gob.Register(time.Time{})
+	gob.Register(Ahead(0))
+}
 
 // serveBare is the other process, which does by hand what the server does: it answers a page at
 // /page/NAME, and at /time/NAME?warm-up=…&n=… how many nanoseconds the statements alone took each time.
@@ -102,7 +105,7 @@ type row struct {
 func (p *prepared) read(ctx context.Context, limit int) (list []row, total int, err error) {
 	list = make([]row, 0, limit)
 	for i, statement := range p.pages {
-		if list, err = scan(ctx, statement, append(slices.Clone(p.Statements[i].Args), limit-len(list)), list); err != nil {
+		if list, err = scan(ctx, statement, p.Statements[i].args(limit-len(list)), list); err != nil {
 			return nil, 0, err
 		}
 		if len(list) == limit {
@@ -110,7 +113,7 @@ func (p *prepared) read(ctx context.Context, limit int) (list []row, total int, 
 		}
 	}
 	if p.count != nil {
-		err = p.count.QueryRowContext(ctx, append(slices.Clone(p.Count.Args), page.MaxCount+1)...).Scan(&total)
+		err = p.count.QueryRowContext(ctx, p.Count.args(page.MaxCount+1)...).Scan(&total)
 	}
 	return list, total, err
 }

@@ -25,10 +25,27 @@ type floor struct {
 	Document string
 }
 
-// statement has a limit of rows as its last parameter, after Args.
+// statement has a limit of rows as its last parameter, after Args. One that is an Ahead stands for the
+// instant that is so far from the present.
 type statement struct {
 	Text string
 	Args []any
+}
+
+// Ahead is from the present on; before it when negative.
+type Ahead time.Duration
+
+// args are the arguments with a limit.
+func (s statement) args(limit int) []any {
+	now := time.Now()
+	list := make([]any, 0, len(s.Args)+1)
+	for _, arg := range s.Args {
+		if ahead, ok := arg.(Ahead); ok {
+			arg = lifecycle.Instant(now.Add(time.Duration(ahead)))
+		}
+		list = append(list, arg)
+	}
+	return append(list, limit)
 }
 
 // columns are 15, of which the 15 fields of a key follow.
@@ -73,10 +90,10 @@ func holdersOfBoth(project, first, second string) statement {
 }
 
 // floorsOf are the floors of queries, by their names.
-func floorsOf(s *queries.Subject, organization string, list []queries.Query, now time.Time) (map[string]floor, error) {
+func floorsOf(s *queries.Subject, organization string, list []queries.Query) (map[string]floor, error) {
 	floors := map[string]floor{}
 	for _, q := range list {
-		f, err := floorOf(s, organization, q, now)
+		f, err := floorOf(s, organization, q)
 		if err != nil {
 			return nil, err
 		}
@@ -85,9 +102,8 @@ func floorsOf(s *queries.Subject, organization string, list []queries.Query, now
 	return floors, nil
 }
 
-// floorOf is the floor of a query about a subject of an organization, at an instant.
-func floorOf(s *queries.Subject, organization string, q queries.Query, now time.Time) (floor, error) {
-	now = lifecycle.Instant(now)
+// floorOf is the floor of a query about a subject of an organization.
+func floorOf(s *queries.Subject, organization string, q queries.Query) (floor, error) {
 	f := floor{Document: q.Document, Behind: q.Behind != ""}
 	filter, _ := q.Variables["filter"].(map[string]any)
 	only := func(list ...statement) { f.Statements = list }
@@ -97,7 +113,7 @@ func floorOf(s *queries.Subject, organization string, q queries.Query, now time.
 	case "newest-organization":
 		only(keys("k.organization_id = ?", "k.id DESC", organization))
 	case "active":
-		only(keys("k.project_id = ? AND k.effective_expires_at > ? AND k.suspended_at IS NULL AND k.grace_expires_at IS NULL", "k.id DESC", s.ProjectID, now))
+		only(keys("k.project_id = ? AND k.effective_expires_at > ? AND k.suspended_at IS NULL AND k.grace_expires_at IS NULL", "k.id DESC", s.ProjectID, Ahead(0)))
 	case "scope-rare":
 		only(holders("organization_id", "", organization, anyOf(filter)[0]))
 	case "scope-common", "scope-absent":
@@ -116,9 +132,9 @@ func floorOf(s *queries.Subject, organization string, q queries.Query, now time.
 			order = "k.id DESC"
 		}
 		only(keys("k.organization_id = ? AND k.effective_expires_at > ? AND k.effective_expires_at < ?", order,
-			organization, now, period(filter, "expiringWithin").From(now)))
+			organization, Ahead(0), ahead(filter, "expiringWithin", 1)))
 	case "unused":
-		since := period(filter, "unusedFor").Back(now)
+		since := ahead(filter, "unusedFor", -1)
 		only(keys("k.project_id = ? AND k.last_used_at < ?", "k.last_used_at, k.id", s.ProjectID, since),
 			keys("k.project_id = ? AND k.last_used_at IS NULL AND k.created_at < ?", "k.id", s.ProjectID, since))
 	case "owner":
@@ -155,6 +171,8 @@ func listed(filter map[string]any, name string) []string {
 	return filter["scopes"].(map[string]any)[name].([]string)
 }
 
-func period(filter map[string]any, name string) lifecycle.Period {
-	return lifecycle.MustPeriod(filter[name].(string))
+// ahead is how far an instant is from the present that a filter names by a period of days.
+func ahead(filter map[string]any, name string, direction int) Ahead {
+	begin := time.UnixMicro(0).UTC()
+	return Ahead(direction * int(lifecycle.MustPeriod(filter[name].(string)).From(begin).Sub(begin)))
 }

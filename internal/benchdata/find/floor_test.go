@@ -21,7 +21,7 @@ func TestEveryFloorAnswersWhatTheServerAnswers(t *testing.T) {
 		if err := rig.Fill(t.Context(), url, benchdata.Options{Keys: 5000, Seed: seed, Now: now}); err != nil {
 			t.Fatal(err)
 		}
-		server := queries.NewServer(storetest.Connect(t, url), seed, func() time.Time { return now })
+		server := queries.NewServer(storetest.Connect(t, url), seed, time.Now)
 		subject, list, err := queries.List(t.Context(), seed, server.Ask)
 		if err != nil {
 			t.Fatal(err)
@@ -35,7 +35,7 @@ func TestEveryFloorAnswersWhatTheServerAnswers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		floors, err := floorsOf(subject, organization, list, now)
+		floors, err := floorsOf(subject, organization, list)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -162,7 +162,7 @@ func organizationOf(ctx context.Context, d *rig.Database, s *queries.Subject) (i
 
 // startBare starts the process of the floor.
 func (t *target) startBare(ctx context.Context) error {
-	floors, err := floorsOf(t.subject, t.organization, t.queries, time.Now())
+	floors, err := floorsOf(t.subject, t.organization, t.queries)
 	if err != nil {
 		return err
 	}
