@@ -62,7 +62,13 @@ func Load(ctx context.Context, url string, o Options, say func(string)) (report 
 	if err != nil {
 		return report, err
 	}
-	defer func() { err = errors.Join(err, to.close()) }()
+	defer func() {
+		err = errors.Join(err, to.close())
+		if err != nil {
+			// A driver may name its own cancelling instead.
+			err = errors.Join(context.Cause(ctx), err)
+		}
+	}()
 	switch found, err := to.filled(ctx); {
 	case err != nil:
 		return report, err

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,8 +45,8 @@ func TestMain(m *testing.M) {
 type trap struct {
 	net.Listener
 	mu      sync.Mutex
-	callers []string
-	markers int
+	callers []string // since caught was last asked
+	counted int
 }
 
 func spring(address string) *trap {
@@ -74,21 +75,21 @@ func watch(listener net.Listener) *trap {
 }
 
 // caught is how many have connected so far. Connections are accepted in order: when one of our own
-// has come through, all that came before have been counted.
+// has come through, all that came before have been counted. Only callers since the last time are
+// looked through for it, for ports are used again.
 func (t *trap) caught() int {
 	conn, err := net.Dial("tcp", t.Addr().String())
 	if err != nil {
 		panic(err)
 	}
 	defer func() { _ = conn.Close() }()
-	t.markers++
 	for {
 		t.mu.Lock()
-		for _, caller := range t.callers {
-			if caller == conn.LocalAddr().String() {
-				defer t.mu.Unlock()
-				return len(t.callers) - t.markers
-			}
+		if i := slices.Index(t.callers, conn.LocalAddr().String()); i >= 0 {
+			defer t.mu.Unlock()
+			t.counted += i
+			t.callers = t.callers[i+1:]
+			return t.counted
 		}
 		t.mu.Unlock()
 		time.Sleep(time.Millisecond)
