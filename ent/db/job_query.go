@@ -433,6 +433,16 @@ func (_q *JobQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Job, err
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
+	if scan := _spec.ScanValues; scan != nil {
+		var values []any
+		_spec.ScanValues = func(columns []string) (_ []any, err error) {
+			if values == nil {
+				values, err = scan(columns)
+			}
+			return values, err
+		}
+	}
+
 	for i := range hooks {
 		hooks[i](ctx, _spec)
 	}
@@ -524,6 +534,16 @@ func (_q *JobQuery) sqlCount(ctx context.Context) (int, error) {
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
+	if scan := _spec.ScanValues; scan != nil {
+		var values []any
+		_spec.ScanValues = func(columns []string) (_ []any, err error) {
+			if values == nil {
+				values, err = scan(columns)
+			}
+			return values, err
+		}
+	}
+
 	_spec.Node.Columns = _q.ctx.Fields
 	if len(_q.ctx.Fields) > 0 {
 		_spec.Unique = _q.ctx.Unique != nil && *_q.ctx.Unique

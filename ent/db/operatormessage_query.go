@@ -396,6 +396,16 @@ func (_q *OperatorMessageQuery) sqlAll(ctx context.Context, hooks ...queryHook) 
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
+	if scan := _spec.ScanValues; scan != nil {
+		var values []any
+		_spec.ScanValues = func(columns []string) (_ []any, err error) {
+			if values == nil {
+				values, err = scan(columns)
+			}
+			return values, err
+		}
+	}
+
 	for i := range hooks {
 		hooks[i](ctx, _spec)
 	}
@@ -449,6 +459,16 @@ func (_q *OperatorMessageQuery) sqlCount(ctx context.Context) (int, error) {
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
+	if scan := _spec.ScanValues; scan != nil {
+		var values []any
+		_spec.ScanValues = func(columns []string) (_ []any, err error) {
+			if values == nil {
+				values, err = scan(columns)
+			}
+			return values, err
+		}
+	}
+
 	_spec.Node.Columns = _q.ctx.Fields
 	if len(_q.ctx.Fields) > 0 {
 		_spec.Unique = _q.ctx.Unique != nil && *_q.ctx.Unique

@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/99designs/gqlgen/codegen"
+	"golang.org/x/tools/imports"
 )
 
 // lean is a plugin that takes out of the generated code what costs most on a page of many rows and serves
@@ -16,6 +18,8 @@ import (
 //     error; there is no such middleware, and reading a value makes no error.
 //   - the elements of a list are resolved one after another. gqlgen gives each a goroutine, so that they can
 //     wait side by side; here rows do not wait, since the first takes along what the others need.
+//   - an object is a model.Object. gqlgen prepares each for parts of it that follow in later responses, which
+//     are not made here, and keeps a map of the names it has written.
 type lean struct{ data *codegen.Data }
 
 // Name is the plugin's.
@@ -53,12 +57,30 @@ func (l *lean) rewrite() error {
 			code = strings.Replace(code, resolve, write, 1)
 		}
 	}
-	const concurrent, inTurn = "graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, ", "model.MarshalSlice(ctx, len(v), "
-	if !strings.Contains(code, concurrent) {
-		return fmt.Errorf("gqlgen writes lists otherwise than it used to")
+	for _, turn := range turns {
+		if !turn.from.MatchString(code) {
+			return fmt.Errorf("gqlgen writes otherwise than it used to: there is no %s", turn.from)
+		}
+		code = turn.from.ReplaceAllString(code, turn.to)
 	}
-	code = strings.ReplaceAll(code, concurrent, inTurn)
-	return os.WriteFile(file, []byte(code), 0o644)
+	tidy, err := imports.Process(file, []byte(code), nil)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, tidy, 0o644)
+}
+
+// turns are what is replaced everywhere.
+var turns = []struct {
+	from *regexp.Regexp
+	to   string
+}{
+	{regexp.MustCompile(`graphql\.MarshalSliceConcurrently\(ctx, len\(v\), 0, false, `), "model.MarshalSlice(ctx, len(v), "},
+	{regexp.MustCompile(`graphql\.NewFieldSet\(fields\)`), "model.NewObject(fields)"},
+	{regexp.MustCompile(`\n\tdeferred := graphql\.NewDeferredGroup\(ctx\)`), ""},
+	{regexp.MustCompile(`(\.ResolveConcurrently\(ec\.OperationContext), &deferred, i,\s+true, `), "$1, i, "},
+	{regexp.MustCompile(`(\.ResolveRootConcurrently\(innerCtx, ec\.OperationContext), i,\s+true, `), "$1, i, "},
+	{regexp.MustCompile(`\n\tif n := len\(deferred\.Defers\); n > 0 \{\n.*\n.*\n\t\}\n`), ""},
 }
 
 // plain reports that a field is a value of its object, ready to be written.

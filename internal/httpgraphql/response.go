@@ -1,7 +1,6 @@
 package httpgraphql
 
 import (
-	"bytes"
 	"encoding/json"
 	"log/slog"
 	"maps"
@@ -48,7 +47,7 @@ func (t Transport) refuse(w http.ResponseWriter, r *http.Request, refused *refus
 
 func (t Transport) write(w http.ResponseWriter, r *http.Request, response *graphql.Response, status int) {
 	errs := withRequestID(response.Errors, telemetry.RequestID(r.Context()))
-	body, err := encode(errs, response)
+	head, tail, err := around(errs, response)
 	if err != nil {
 		panic(err) // an error extension or the data of an extension is no JSON
 	}
@@ -61,51 +60,44 @@ func (t Transport) write(w http.ResponseWriter, r *http.Request, response *graph
 	if status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", "Bearer")
 	}
-	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Set("Content-Length", strconv.Itoa(len(head)+len(response.Data)+len(tail)))
 	if t.BeforeWrite != nil {
 		t.BeforeWrite(r.Context(), header)
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client has gone; there is nobody to tell
+	for _, part := range [][]byte{head, response.Data, tail} {
+		_, _ = w.Write(part) // the client has gone; there is nobody to tell
+	}
 }
 
-// encode writes the response as JSON, leaving out what it does not have. The
-// data is already encoded and is not read again.
-func encode(errs gqlerror.List, response *graphql.Response) ([]byte, error) {
-	var body bytes.Buffer
-	body.Grow(len(response.Data) + len(`{"data":}`))
-	body.WriteByte('{')
-	member := func(name string, value any) error {
-		encoded, err := json.Marshal(value)
-		if err == nil {
-			body.WriteString(`"` + name + `":`)
-			body.Write(encoded)
-		}
-		return err
-	}
+// around is the JSON of the response before and behind its data, leaving out what it does not have. The
+// data is already encoded, and is not read again.
+func around(errs gqlerror.List, response *graphql.Response) (head, tail []byte, err error) {
+	head, tail = []byte("{"), []byte("}")
 	if len(errs) > 0 {
-		if err := member("errors", errs); err != nil {
-			return nil, err
+		encoded, err := json.Marshal(errs)
+		if err != nil {
+			return nil, nil, err
 		}
+		head = append(append(head, `"errors":`...), encoded...)
 	}
 	if len(response.Data) > 0 || len(errs) == 0 {
 		if len(errs) > 0 {
-			body.WriteByte(',')
+			head = append(head, ',')
 		}
-		body.WriteString(`"data":`)
+		head = append(head, `"data":`...)
 		if len(response.Data) == 0 {
-			body.WriteString("null")
+			head = append(head, "null"...)
 		}
-		body.Write(response.Data)
 	}
 	if len(response.Extensions) > 0 {
-		body.WriteByte(',')
-		if err := member("extensions", response.Extensions); err != nil {
-			return nil, err
+		encoded, err := json.Marshal(response.Extensions)
+		if err != nil {
+			return nil, nil, err
 		}
+		tail = append(append([]byte(`,"extensions":`), encoded...), '}')
 	}
-	body.WriteByte('}')
-	return body.Bytes(), nil
+	return head, tail, nil
 }
 
 // withRequestID adds the id to copies of the errors that do not have it yet.
