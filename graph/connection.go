@@ -68,15 +68,12 @@ func (l *loaders) eventConnection(found *audit.Events, err error) (*model.AuditE
 // connection shapes a page of any list, whose rows it makes known to the loaders.
 func connection[T any](l *loaders, p page.Page[T], cursor func(T) string, count func(context.Context) (int, error)) model.Connection[T] {
 	see(l, p.Nodes...)
-	edges := make([]*model.Edge[T], len(p.Nodes))
-	for i, node := range p.Nodes {
-		edges[i] = &model.Edge[T]{Cursor: cursor(node), Node: node}
-	}
 	info := &model.PageInfo{HasNextPage: p.HasNext, HasPreviousPage: p.HasPrevious}
-	if len(edges) > 0 {
-		info.StartCursor, info.EndCursor = &edges[0].Cursor, &edges[len(edges)-1].Cursor
+	if n := len(p.Nodes); n > 0 {
+		first, last := cursor(p.Nodes[0]), cursor(p.Nodes[n-1])
+		info.StartCursor, info.EndCursor = &first, &last
 	}
-	return model.Connection[T]{Edges: edges, Nodes: p.Nodes, PageInfo: info, Count: once(count)}
+	return model.Connection[T]{Nodes: p.Nodes, PageInfo: info, Count: once(count), Cursor: cursor}
 }
 
 // once counts at most once, however many fields want the count.

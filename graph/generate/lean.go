@@ -20,6 +20,7 @@ import (
 //     wait side by side; here rows do not wait, since the first takes along what the others need.
 //   - an object is a model.Object. gqlgen prepares each for parts of it that follow in later responses, which
 //     are not made here, and keeps a map of the names it has written.
+//   - a response is written into a buffer that was used before.
 type lean struct{ data *codegen.Data }
 
 // Name is the plugin's.
@@ -81,6 +82,8 @@ var turns = []struct {
 	{regexp.MustCompile(`(\.ResolveConcurrently\(ec\.OperationContext), &deferred, i,\s+true, `), "$1, i, "},
 	{regexp.MustCompile(`(\.ResolveRootConcurrently\(innerCtx, ec\.OperationContext), i,\s+true, `), "$1, i, "},
 	{regexp.MustCompile(`\n\tif n := len\(deferred\.Defers\); n > 0 \{\n.*\n.*\n\t\}\n`), ""},
+	{regexp.MustCompile(`var buf bytes\.Buffer\n\s+data\.MarshalGQL\(&buf\)\n`), ""},
+	{regexp.MustCompile(`buf\.Bytes\(\)`), "model.Encode(data)"},
 }
 
 // plain reports that a field is a value of its object, ready to be written.

@@ -10,11 +10,21 @@ import (
 
 // Connection is a page with what its totals are made from (GraphQL Cursor Connections).
 type Connection[T any] struct {
-	Edges    []*Edge[T]
 	Nodes    []T
 	PageInfo *PageInfo
 	// Count counts the whole list up to page.MaxCount + 1; it runs at most once.
 	Count func(context.Context) (int, error)
+	// Cursor is the place of a node of the page.
+	Cursor func(T) string
+}
+
+// Edges are the nodes with their places.
+func (c Connection[T]) Edges() []*Edge[T] {
+	edges := make([]*Edge[T], len(c.Nodes))
+	for i, node := range c.Nodes {
+		edges[i] = &Edge[T]{Cursor: c.Cursor(node), Node: node}
+	}
+	return edges
 }
 
 // Edge is a place on a page.

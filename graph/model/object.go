@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"sync"
@@ -122,4 +123,21 @@ func (o *Object) distinct() bool {
 		}
 	}
 	return true
+}
+
+// kept is the size in bytes of the largest buffer that is used again.
+const kept = 1 << 20
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// Encode is a value as JSON.
+func Encode(m graphql.Marshaler) []byte {
+	buffer := buffers.Get().(*bytes.Buffer)
+	buffer.Reset()
+	m.MarshalGQL(buffer)
+	encoded := bytes.Clone(buffer.Bytes())
+	if buffer.Cap() <= kept {
+		buffers.Put(buffer)
+	}
+	return encoded
 }
