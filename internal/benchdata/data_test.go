@@ -141,7 +141,7 @@ func TestSizesAreUneven(t *testing.T) {
 	for _, k := range adminKeys {
 		first[k.OrganizationID] = k.ProjectID
 	}
-	inLargest, inFirst, rare, absent := 0, 0, 0, 0
+	inLargest, inFirst, absent := 0, 0, 0
 	owned, held := map[string]int{}, map[string]int{}
 	for _, k := range keys {
 		if k.OrganizationID == largest {
@@ -156,9 +156,6 @@ func TestSizesAreUneven(t *testing.T) {
 		}
 		for _, s := range k.Scopes {
 			held[s]++
-		}
-		if slices.Contains(k.Scopes, benchdata.RareScope) {
-			rare++
 		}
 		if slices.Contains(k.Scopes, benchdata.AbsentScope) {
 			if absent++; k.ProjectID == first[k.OrganizationID] {
@@ -184,8 +181,37 @@ func TestSizesAreUneven(t *testing.T) {
 			t.Errorf("%s is held by %d keys, more than the common one", s, n)
 		}
 	}
-	if len(held) < 900 || rare < 1 || rare > 20 || absent < len(keys)/500 {
-		t.Errorf("%d scopes, the rare one on %d keys, the one absent in largest projects on %d", len(held), rare, absent)
+	if len(held) < 900 || absent < len(keys)/500 {
+		t.Errorf("%d scopes, the one absent in largest projects on %d keys", len(held), absent)
+	}
+}
+
+// As many keys hold the rare scopes whatever the number of keys.
+func TestRareScopesDoNotGrow(t *testing.T) {
+	for _, n := range []int{1_000, 60_000, 300_000} {
+		keys, adminKeys := collect(t, benchdata.Options{Keys: n, Seed: 5, Now: now})
+		largest := adminKeys[len(adminKeys)-1]
+		rare, sparse, both := 0, 0, 0
+		for _, k := range keys {
+			if slices.Contains(k.Scopes, benchdata.RareScope) {
+				if rare++; k.OrganizationID != largest.OrganizationID {
+					t.Fatalf("key %d of another organization holds %s", k.Index, benchdata.RareScope)
+				}
+			}
+			if !slices.Contains(k.Scopes, benchdata.SparseScope) {
+				continue
+			}
+			if sparse++; k.ProjectID != largest.ProjectID {
+				t.Fatalf("key %d of another project holds %s", k.Index, benchdata.SparseScope)
+			}
+			if slices.Contains(k.Scopes, benchdata.CommonScope) {
+				both++
+			}
+		}
+		if rare < 30 || rare > 80 || sparse < 150 || sparse > 400 || both < 3 || both > 12 {
+			t.Errorf("of %d keys %d hold the rare scope, %d the sparse one, %d of these the common one", n, rare, sparse, both)
+		}
+
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/keytag/keytag/internal/lifecycle"
@@ -150,10 +151,14 @@ var purposes = []string{"nightly export", "deploy pipeline", "billing sync", "mo
 func (d *Data) origin(k *Key, family int) *organization {
 	r := random(d.Seed, ofOrigin, family)
 	org := &d.organizations[d.sizes.draw(r)]
-	if family%rareEvery == 0 {
+	given := d.givenScopes(family)
+	if given != nil {
 		org = &d.organizations[0]
 	}
 	number := d.drawProject(r, len(org.projects))
+	if slices.Contains(given, SparseScope) {
+		number = 0
+	}
 	project := &org.projects[number]
 	switch chance := r.IntN(10); {
 	case chance < 6:
@@ -164,7 +169,7 @@ func (d *Data) origin(k *Key, family int) *organization {
 	k.OrganizationID, k.ProjectID = org.id, project.id
 	k.OwnerID = org.users[d.userSizes[:len(org.users)].draw(r)].id
 	k.Name = fmt.Sprintf("%s %d", purposes[r.IntN(len(purposes))], family)
-	k.Scopes = scopes(r, family, number)
+	k.Scopes = scopes(r, given, number)
 	if r.IntN(10) == 0 {
 		k.AllowedIPs = []string{"10.0.0.0/8"}
 	}

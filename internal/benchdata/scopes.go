@@ -11,16 +11,21 @@ import (
 const (
 	// CommonScope is held by more keys than any other.
 	CommonScope = "orders:read"
-	// RareScope is held by one family of keys in 50 000, the first key's among them, all in the
-	// largest organization.
+	// RareScope is held by some forty families of keys, however many keys there are, the first key's
+	// among them, all in the largest organization.
 	RareScope = "vault:unseal"
+	// SparseScope is held by some two hundred families, however many keys there are, all in the
+	// largest project of the largest organization; one in forty of them holds CommonScope too.
+	SparseScope = "vault:seal"
 	// AbsentScope is held by one family in 50, but by none in the largest project of any
 	// organization.
 	AbsentScope = "legacy:import"
 
-	scopesPerKey = 3
-	rareEvery    = 50_000
-	absentEvery  = 50
+	scopesPerKey   = 3
+	rareFamilies   = 40
+	sparseFamilies = 200
+	sparseCommon   = 40
+	absentEvery    = 50
 
 	wildcardPercent = 4
 	reservedPercent = 3
@@ -61,17 +66,29 @@ func words() []string {
 	return list
 }
 
-// scopes are those of the family that an index begins, sorted, in a project of a number.
-func scopes(r *rand.Rand, index, project int) []string {
-	set := make([]string, 0, scopesPerKey)
-	if index%rareEvery == 0 {
-		set = append(set, RareScope)
+// givenScopes are those that the family which an index begins has by its place.
+func (d *Data) givenScopes(family int) []string {
+	sparse := max(1, d.Options.Keys/sparseFamilies)
+	switch {
+	case family%max(1, d.Options.Keys/rareFamilies) == 0:
+		return []string{RareScope}
+	case family%sparse != sparse/2:
+		return nil
+	case family/sparse%sparseCommon == 0:
+		return []string{SparseScope, CommonScope}
 	}
+	return []string{SparseScope}
+}
+
+// scopes are those of a family, sorted, given some, in a project of a number.
+func scopes(r *rand.Rand, given []string, project int) []string {
+	set := append(make([]string, 0, scopesPerKey), given...)
+	sparse := slices.Contains(given, SparseScope)
 	if project != 0 && r.IntN(absentEvery) == 0 {
 		set = append(set, AbsentScope)
 	}
 	for len(set) < scopesPerKey {
-		if s := oneScope(r); !slices.Contains(set, s) {
+		if s := oneScope(r); !slices.Contains(set, s) && !(sparse && s == CommonScope) {
 			set = append(set, s)
 		}
 	}

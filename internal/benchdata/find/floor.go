@@ -120,18 +120,14 @@ func floorOf(s *queries.Subject, organization string, q queries.Query) (floor, e
 		only(holders("project_id", "", s.ProjectID, anyOf(filter)[0]))
 	case "scopes-any":
 		only(holdersOfAny(s.ProjectID, anyOf(filter)))
-	case "scopes-all", "scopes-all-sparse":
+	case "scopes-all", "scopes-all-sparse", "scopes-all-growing":
 		only(holdersOfBoth(s.ProjectID, q.All[1], q.All[0])) // the first is the commoner
 	case "scopes-grants":
 		only(holdersOfAny(s.ProjectID, scope.Covering(listed(filter, "grants")[0])))
 	case "scopes-none":
 		only(keys("k.project_id = ? AND NOT EXISTS (SELECT 1 FROM key_scopes s WHERE s.key_id = k.id AND s.scope = ?)", "k.id DESC", s.ProjectID, listed(filter, "none")[0]))
-	case "expiring", "expiring-newest":
-		order := "k.effective_expires_at, k.id"
-		if q.Name == "expiring-newest" {
-			order = "k.id DESC"
-		}
-		only(keys("k.organization_id = ? AND k.effective_expires_at > ? AND k.effective_expires_at < ?", order,
+	case "expiring":
+		only(keys("k.organization_id = ? AND k.effective_expires_at > ? AND k.effective_expires_at < ?", "k.effective_expires_at, k.id",
 			organization, Ahead(0), ahead(filter, "expiringWithin", 1)))
 	case "unused":
 		since := ahead(filter, "unusedFor", -1)

@@ -147,7 +147,11 @@ func (r *results) tables(b *strings.Builder, columns []int, sqlite bool) {
 			return "", nil
 		}
 		return "growth " + power(r.targets[first].size) + " → " + power(r.targets[last].size), func(q int) string {
-			return fmt.Sprintf("%.2f×", figure(&r.timings[last][q]).median/figure(&r.timings[first][q]).median)
+			told := fmt.Sprintf("%.2f×", figure(&r.timings[last][q]).median/figure(&r.timings[first][q]).median)
+			if r.targets[first].queries[q].Grows {
+				told += ", looking at more"
+			}
+			return told
 		}
 	}
 	fmt.Fprintf(b, "\n### %s\n\n", name)

@@ -24,12 +24,9 @@ const seed = 1
 
 var now = time.Date(2026, 8, 31, 10, 0, 0, 0, time.UTC)
 
-// A query may read ten rows for each that it returns, or that the rarest scope of an intersection has; one
-// that is loose a hundred.
-const (
-	rowsPerRow      = 10
-	looseRowsPerRow = 100
-)
+// rowsPerRow is how many rows a query may read for each that it returns, or that the rarest scope of an
+// intersection has.
+const rowsPerRow = 10
 
 // filled is a database with keys, and the queries on it.
 type filled struct {
@@ -114,9 +111,6 @@ func (f *filled) each(t *testing.T, hold func(*testing.T, asked)) {
 			}
 			a := asked{Query: q, statements: statements, returned: len(page.Nodes)}
 			a.allowed = rowsPerRow * max(1, a.returned, f.rarest(t, q))
-			if q.Loose {
-				a.allowed = looseRowsPerRow * max(1, a.returned)
-			}
 			hold(t, a)
 		})
 	}

@@ -51,9 +51,8 @@ type Query struct {
 
 	// All are the scopes of an intersection, each of which every key found holds.
 	All []string
-	// Loose: no index has both what the query asks for and its order, so it passes over rows until the page is
-	// full; how many depends on how rare they are, but not on how many keys there are.
-	Loose bool
+	// Grows: the more keys there are, the more of them the query has to look at.
+	Grows bool
 	// Behind is the key that the page continues behind, in the direction of reading; empty on a first page.
 	Behind string
 
@@ -74,9 +73,9 @@ type Subject struct {
 	ProjectID, OwnerID string
 	// KeyPrefix is that of one key of the organization.
 	KeyPrefix string
-	// Common are three scopes that more keys hold than any others; Sparse are two that many keys hold and
-	// few hold both.
-	Common, Sparse []string
+	// Common are three scopes that more keys hold than any others; Growing are two that many keys hold, the
+	// more the more keys there are, and few hold both.
+	Common, Growing []string
 }
 
 // Ask posts a document as an administrator of the largest organization (benchdata.AdminKeyText of number
@@ -124,7 +123,7 @@ func subject(ctx context.Context, seed uint64, ask Ask) (*Subject, error) {
 		OwnerID:   answer.Users.Nodes[1].ID,
 		KeyPrefix: key.Prefix(),
 		Common:    []string{benchdata.ScopeOfRank(0), benchdata.ScopeOfRank(1), benchdata.ScopeOfRank(2)},
-		Sparse:    []string{benchdata.ScopeOfRank(20), benchdata.ScopeOfRank(30)},
+		Growing:   []string{benchdata.ScopeOfRank(20), benchdata.ScopeOfRank(30)},
 	}, nil
 }
 
@@ -156,8 +155,8 @@ func (s *Subject) queries() []Query {
 		q.All = scope
 		return q
 	}
-	loose := func(q Query) Query {
-		q.Loose = true
+	grows := func(q Query) Query {
+		q.Grows = true
 		return q
 	}
 	skip := func(pages int, q Query) Query {
@@ -169,7 +168,6 @@ func (s *Subject) queries() []Query {
 		q.Variables["last"] = PageSize
 		return q
 	}
-	ending := map[string]any{"expiringWithin": "P7D"}
 	return []Query{
 		project("newest", "newest page in a project", nil, newest),
 		organization("newest-organization", "newest page in the organization", nil, newest),
@@ -179,11 +177,11 @@ func (s *Subject) queries() []Query {
 		project("scope-absent", "one scope that the project lacks", scopes("any", benchdata.AbsentScope), newest),
 		project("scopes-any", "any of three common scopes in a project", scopes("any", s.Common...), newest),
 		all("scopes-all", "all of two common scopes in a project", s.Common[:2]...),
-		all("scopes-all-sparse", "all of two scopes that are seldom together, in a project", s.Sparse...),
+		all("scopes-all-sparse", "all of a common and a rare scope that are seldom together, in a project", benchdata.CommonScope, benchdata.SparseScope),
+		grows(all("scopes-all-growing", "all of two scopes that are seldom together, each held by many, in a project", s.Growing...)),
 		project("scopes-grants", "grants a common scope, also by a wildcard, in a project", scopes("grants", benchdata.CommonScope), newest),
 		project("scopes-none", "without a common scope in a project", scopes("none", benchdata.CommonScope), newest),
-		organization("expiring", "expiring within 7 days in the organization, soonest first", ending, by("EFFECTIVE_EXPIRES_AT", "ASC")),
-		loose(organization("expiring-newest", "expiring within 7 days in the organization, newest first", ending, newest)),
+		organization("expiring", "expiring within 7 days in the organization, soonest first", map[string]any{"expiringWithin": "P7D"}, by("EFFECTIVE_EXPIRES_AT", "ASC")),
 		project("unused", "unused for 90 days in a project, longest first", map[string]any{"unusedFor": "P90D"}, by("LAST_USED_AT", "ASC")),
 		organization("owner", "newest of one owner", map[string]any{"ownerIds": []string{s.OwnerID}}, newest),
 		organization("key-prefix", "the key of a prefix", map[string]any{"keyPrefix": s.KeyPrefix}, newest),
@@ -192,7 +190,7 @@ func (s *Subject) queries() []Query {
 			"rotationDueBefore": time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)}, by("NEXT_ROTATION_AT", "ASC")),
 		skip(199, project("deep", "page 200, newest first, in a project", nil, newest)),
 		skip(1, backward(project("backward", "the second page from the end, in a project", nil, newest))),
-		list(ProjectCount, "count", "newest page and total of a common scope in a project", scopes("any", benchdata.CommonScope), newest),
+		grows(list(ProjectCount, "count", "newest page and total of a common scope in a project", scopes("any", benchdata.CommonScope), newest)),
 	}
 }
 
