@@ -45,7 +45,8 @@ var mayImport = map[string][]string{
 	"ent/migrations":          {},
 	"ent/migrations/generate": {"ent/...", "internal/store/..."},
 
-	"internal/store":           join(ground, "ent/db/...", "ent/migrations"),
+	"internal/epoch":           {},
+	"internal/store":           join(ground, "ent/db/...", "ent/migrations", "internal/epoch"),
 	"internal/store/storetest": {"internal/store/...", "ent/migrations"},
 	"internal/audit":           join(ground, storage...),
 	"internal/queue":           join(ground, storage...),

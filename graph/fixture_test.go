@@ -2,9 +2,11 @@ package graph_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -70,6 +72,17 @@ func newSite(t testing.TB, st *store.Store) *site {
 	return newSiteWith(t, st, func(*alert.Options) {})
 }
 
+// follow lets the site answer from memory, as the server does, until it is told to stop.
+func follow(st *store.Store, log *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		st.Follow(ctx, log)
+	}()
+	return func() { cancel(); <-followed }
+}
+
 // newSiteWith makes a site whose ways out are as shape says: by default there is an encryption key,
 // webhooks reach loopback, and no e-mail goes out.
 func newSiteWith(t testing.TB, st *store.Store, shape func(*alert.Options)) *site {
@@ -77,6 +90,7 @@ func newSiteWith(t testing.TB, st *store.Store, shape func(*alert.Options)) *sit
 	s := &site{t: t, store: st, now: start, log: &lockedBuffer{}}
 	log := telemetry.Logger(s.log, "debug", "json")
 	authority := keys.New(st, s.clock, log)
+	t.Cleanup(follow(st, log))
 	sealer, err := seal.Parse(encryptionKey)
 	if err != nil {
 		t.Fatal(err)

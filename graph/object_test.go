@@ -14,7 +14,7 @@ func TestObjectsOfAResponse(t *testing.T) {
 		s := newSite(t, st)
 		id := s.ask(s.admin, `{ viewerKey { id } }`, nil).str(t, "viewerKey", "id")
 		for query, want := range map[string]string{
-			`query ($id: ID!) { node(id: $id) { id __typename ... on ApiKey { name id generation } ... on Node { id } } }`: `{"data":{"node":{"id":"` + id + `","__typename":"ApiKey","name":"First administrator key","generation":1}}}`,
+			`query ($id: ID!) { node(id: $id) { id __typename ... on ApiKey { name id generation } ... on Node { id } } }`:  `{"data":{"node":{"id":"` + id + `","__typename":"ApiKey","name":"First administrator key","generation":1}}}`,
 			`query ($id: ID!) { node(id: $id) { ... on ApiKey { generation id } ... on Node { id } n: id } }`:               `{"data":{"node":{"generation":1,"id":"` + id + `","n":"` + id + `"}}}`,
 			`query ($id: ID!) { node(id: $id) { id ... @defer(label: "rest") { ... on ApiKey { name owner { role } } } } }`: `{"data":{"node":{"id":"` + id + `","name":"First administrator key","owner":{"role":"ADMIN"}}}}`,
 		} {

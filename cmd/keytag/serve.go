@@ -74,6 +74,8 @@ func (p *program) serve(ctx context.Context, migrate, printKey, work bool) error
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	defer stop()
+	tasks.Go(func() { core.store.Follow(background, p.log) })
+	tasks.Go(func() { core.keys.KeepUses(background) })
 	tasks.Go(func() { p.every(background, "heartbeat", core.keys.Beat) })
 	tasks.Go(func() { p.every(background, "changes of policy", core.keys.ResumeSweeps) })
 	if work {

@@ -19,11 +19,13 @@ import (
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/auditevent"
 	"github.com/keytag/keytag/ent/db/environment"
+	"github.com/keytag/keytag/ent/db/epoch"
 	"github.com/keytag/keytag/ent/db/heartbeat"
 	"github.com/keytag/keytag/ent/db/idempotentrequest"
 	dbjob "github.com/keytag/keytag/ent/db/job"
 	"github.com/keytag/keytag/ent/db/keyfamily"
 	"github.com/keytag/keytag/ent/db/keyscope"
+	"github.com/keytag/keytag/ent/db/lease"
 	"github.com/keytag/keytag/ent/db/notification"
 	"github.com/keytag/keytag/ent/db/operatormessage"
 	"github.com/keytag/keytag/ent/db/organization"
@@ -50,6 +52,8 @@ type Client struct {
 	AuditEvent *AuditEventClient
 	// Environment is the client for interacting with the Environment builders.
 	Environment *EnvironmentClient
+	// Epoch is the client for interacting with the Epoch builders.
+	Epoch *EpochClient
 	// Heartbeat is the client for interacting with the Heartbeat builders.
 	Heartbeat *HeartbeatClient
 	// IdempotentRequest is the client for interacting with the IdempotentRequest builders.
@@ -60,6 +64,8 @@ type Client struct {
 	KeyFamily *KeyFamilyClient
 	// KeyScope is the client for interacting with the KeyScope builders.
 	KeyScope *KeyScopeClient
+	// Lease is the client for interacting with the Lease builders.
+	Lease *LeaseClient
 	// Notification is the client for interacting with the Notification builders.
 	Notification *NotificationClient
 	// OperatorMessage is the client for interacting with the OperatorMessage builders.
@@ -93,11 +99,13 @@ func (c *Client) init() {
 	c.AlertSource = NewAlertSourceClient(c.config)
 	c.AuditEvent = NewAuditEventClient(c.config)
 	c.Environment = NewEnvironmentClient(c.config)
+	c.Epoch = NewEpochClient(c.config)
 	c.Heartbeat = NewHeartbeatClient(c.config)
 	c.IdempotentRequest = NewIdempotentRequestClient(c.config)
 	c.Job = NewJobClient(c.config)
 	c.KeyFamily = NewKeyFamilyClient(c.config)
 	c.KeyScope = NewKeyScopeClient(c.config)
+	c.Lease = NewLeaseClient(c.config)
 	c.Notification = NewNotificationClient(c.config)
 	c.OperatorMessage = NewOperatorMessageClient(c.config)
 	c.Organization = NewOrganizationClient(c.config)
@@ -203,11 +211,13 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		AlertSource:       NewAlertSourceClient(cfg),
 		AuditEvent:        NewAuditEventClient(cfg),
 		Environment:       NewEnvironmentClient(cfg),
+		Epoch:             NewEpochClient(cfg),
 		Heartbeat:         NewHeartbeatClient(cfg),
 		IdempotentRequest: NewIdempotentRequestClient(cfg),
 		Job:               NewJobClient(cfg),
 		KeyFamily:         NewKeyFamilyClient(cfg),
 		KeyScope:          NewKeyScopeClient(cfg),
+		Lease:             NewLeaseClient(cfg),
 		Notification:      NewNotificationClient(cfg),
 		OperatorMessage:   NewOperatorMessageClient(cfg),
 		Organization:      NewOrganizationClient(cfg),
@@ -240,11 +250,13 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		AlertSource:       NewAlertSourceClient(cfg),
 		AuditEvent:        NewAuditEventClient(cfg),
 		Environment:       NewEnvironmentClient(cfg),
+		Epoch:             NewEpochClient(cfg),
 		Heartbeat:         NewHeartbeatClient(cfg),
 		IdempotentRequest: NewIdempotentRequestClient(cfg),
 		Job:               NewJobClient(cfg),
 		KeyFamily:         NewKeyFamilyClient(cfg),
 		KeyScope:          NewKeyScopeClient(cfg),
+		Lease:             NewLeaseClient(cfg),
 		Notification:      NewNotificationClient(cfg),
 		OperatorMessage:   NewOperatorMessageClient(cfg),
 		Organization:      NewOrganizationClient(cfg),
@@ -283,8 +295,8 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.APIKey, c.AlertSource, c.AuditEvent, c.Environment, c.Heartbeat,
-		c.IdempotentRequest, c.Job, c.KeyFamily, c.KeyScope, c.Notification,
+		c.APIKey, c.AlertSource, c.AuditEvent, c.Environment, c.Epoch, c.Heartbeat,
+		c.IdempotentRequest, c.Job, c.KeyFamily, c.KeyScope, c.Lease, c.Notification,
 		c.OperatorMessage, c.Organization, c.PolicySweep, c.Project, c.Reminder,
 		c.Rotation, c.RotationSchedule, c.User,
 	} {
@@ -296,8 +308,8 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.APIKey, c.AlertSource, c.AuditEvent, c.Environment, c.Heartbeat,
-		c.IdempotentRequest, c.Job, c.KeyFamily, c.KeyScope, c.Notification,
+		c.APIKey, c.AlertSource, c.AuditEvent, c.Environment, c.Epoch, c.Heartbeat,
+		c.IdempotentRequest, c.Job, c.KeyFamily, c.KeyScope, c.Lease, c.Notification,
 		c.OperatorMessage, c.Organization, c.PolicySweep, c.Project, c.Reminder,
 		c.Rotation, c.RotationSchedule, c.User,
 	} {
@@ -316,6 +328,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.AuditEvent.mutate(ctx, m)
 	case *EnvironmentMutation:
 		return c.Environment.mutate(ctx, m)
+	case *EpochMutation:
+		return c.Epoch.mutate(ctx, m)
 	case *HeartbeatMutation:
 		return c.Heartbeat.mutate(ctx, m)
 	case *IdempotentRequestMutation:
@@ -326,6 +340,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.KeyFamily.mutate(ctx, m)
 	case *KeyScopeMutation:
 		return c.KeyScope.mutate(ctx, m)
+	case *LeaseMutation:
+		return c.Lease.mutate(ctx, m)
 	case *NotificationMutation:
 		return c.Notification.mutate(ctx, m)
 	case *OperatorMessageMutation:
@@ -1077,6 +1093,140 @@ func (c *EnvironmentClient) mutate(ctx context.Context, m *EnvironmentMutation) 
 	}
 }
 
+// EpochClient is a client for the Epoch schema.
+type EpochClient struct {
+	config
+}
+
+// NewEpochClient returns a client for the Epoch from the given config.
+func NewEpochClient(c config) *EpochClient {
+	return &EpochClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `epoch.Hooks(f(g(h())))`.
+func (c *EpochClient) Use(hooks ...Hook) {
+	c.hooks.Epoch = append(c.hooks.Epoch, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `epoch.Intercept(f(g(h())))`.
+func (c *EpochClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Epoch = append(c.inters.Epoch, interceptors...)
+}
+
+// Create returns a builder for creating a Epoch entity.
+func (c *EpochClient) Create() *EpochCreate {
+	mutation := newEpochMutation(c.config, OpCreate)
+	return &EpochCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Epoch entities.
+func (c *EpochClient) CreateBulk(builders ...*EpochCreate) *EpochCreateBulk {
+	return &EpochCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *EpochClient) MapCreateBulk(slice any, setFunc func(*EpochCreate, int)) *EpochCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &EpochCreateBulk{err: fmt.Errorf("calling to EpochClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*EpochCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &EpochCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Epoch.
+func (c *EpochClient) Update() *EpochUpdate {
+	mutation := newEpochMutation(c.config, OpUpdate)
+	return &EpochUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *EpochClient) UpdateOne(_m *Epoch) *EpochUpdateOne {
+	mutation := newEpochMutation(c.config, OpUpdateOne, withEpoch(_m))
+	return &EpochUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *EpochClient) UpdateOneID(id int) *EpochUpdateOne {
+	mutation := newEpochMutation(c.config, OpUpdateOne, withEpochID(id))
+	return &EpochUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Epoch.
+func (c *EpochClient) Delete() *EpochDelete {
+	mutation := newEpochMutation(c.config, OpDelete)
+	return &EpochDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *EpochClient) DeleteOne(_m *Epoch) *EpochDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *EpochClient) DeleteOneID(id int) *EpochDeleteOne {
+	builder := c.Delete().Where(epoch.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &EpochDeleteOne{builder}
+}
+
+// Query returns a query builder for Epoch.
+func (c *EpochClient) Query() *EpochQuery {
+	return &EpochQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeEpoch},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Epoch entity by its id.
+func (c *EpochClient) Get(ctx context.Context, id int) (*Epoch, error) {
+	return c.Query().Where(epoch.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *EpochClient) GetX(ctx context.Context, id int) *Epoch {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *EpochClient) Hooks() []Hook {
+	hooks := c.hooks.Epoch
+	return append(hooks[:len(hooks):len(hooks)], epoch.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *EpochClient) Interceptors() []Interceptor {
+	return c.inters.Epoch
+}
+
+func (c *EpochClient) mutate(ctx context.Context, m *EpochMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&EpochCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&EpochUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&EpochUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&EpochDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("db: unknown Epoch mutation op: %q", m.Op())
+	}
+}
+
 // HeartbeatClient is a client for the Heartbeat schema.
 type HeartbeatClient struct {
 	config
@@ -1808,6 +1958,140 @@ func (c *KeyScopeClient) mutate(ctx context.Context, m *KeyScopeMutation) (Value
 		return (&KeyScopeDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("db: unknown KeyScope mutation op: %q", m.Op())
+	}
+}
+
+// LeaseClient is a client for the Lease schema.
+type LeaseClient struct {
+	config
+}
+
+// NewLeaseClient returns a client for the Lease from the given config.
+func NewLeaseClient(c config) *LeaseClient {
+	return &LeaseClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `lease.Hooks(f(g(h())))`.
+func (c *LeaseClient) Use(hooks ...Hook) {
+	c.hooks.Lease = append(c.hooks.Lease, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `lease.Intercept(f(g(h())))`.
+func (c *LeaseClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Lease = append(c.inters.Lease, interceptors...)
+}
+
+// Create returns a builder for creating a Lease entity.
+func (c *LeaseClient) Create() *LeaseCreate {
+	mutation := newLeaseMutation(c.config, OpCreate)
+	return &LeaseCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Lease entities.
+func (c *LeaseClient) CreateBulk(builders ...*LeaseCreate) *LeaseCreateBulk {
+	return &LeaseCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *LeaseClient) MapCreateBulk(slice any, setFunc func(*LeaseCreate, int)) *LeaseCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &LeaseCreateBulk{err: fmt.Errorf("calling to LeaseClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*LeaseCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &LeaseCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Lease.
+func (c *LeaseClient) Update() *LeaseUpdate {
+	mutation := newLeaseMutation(c.config, OpUpdate)
+	return &LeaseUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *LeaseClient) UpdateOne(_m *Lease) *LeaseUpdateOne {
+	mutation := newLeaseMutation(c.config, OpUpdateOne, withLease(_m))
+	return &LeaseUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *LeaseClient) UpdateOneID(id string) *LeaseUpdateOne {
+	mutation := newLeaseMutation(c.config, OpUpdateOne, withLeaseID(id))
+	return &LeaseUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Lease.
+func (c *LeaseClient) Delete() *LeaseDelete {
+	mutation := newLeaseMutation(c.config, OpDelete)
+	return &LeaseDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *LeaseClient) DeleteOne(_m *Lease) *LeaseDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *LeaseClient) DeleteOneID(id string) *LeaseDeleteOne {
+	builder := c.Delete().Where(lease.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &LeaseDeleteOne{builder}
+}
+
+// Query returns a query builder for Lease.
+func (c *LeaseClient) Query() *LeaseQuery {
+	return &LeaseQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeLease},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Lease entity by its id.
+func (c *LeaseClient) Get(ctx context.Context, id string) (*Lease, error) {
+	return c.Query().Where(lease.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *LeaseClient) GetX(ctx context.Context, id string) *Lease {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *LeaseClient) Hooks() []Hook {
+	hooks := c.hooks.Lease
+	return append(hooks[:len(hooks):len(hooks)], lease.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *LeaseClient) Interceptors() []Interceptor {
+	return c.inters.Lease
+}
+
+func (c *LeaseClient) mutate(ctx context.Context, m *LeaseMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&LeaseCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&LeaseUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&LeaseUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&LeaseDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("db: unknown Lease mutation op: %q", m.Op())
 	}
 }
 
@@ -3212,14 +3496,16 @@ func (c *UserClient) mutate(ctx context.Context, m *UserMutation) (Value, error)
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		APIKey, AlertSource, AuditEvent, Environment, Heartbeat, IdempotentRequest, Job,
-		KeyFamily, KeyScope, Notification, OperatorMessage, Organization, PolicySweep,
-		Project, Reminder, Rotation, RotationSchedule, User []ent.Hook
+		APIKey, AlertSource, AuditEvent, Environment, Epoch, Heartbeat,
+		IdempotentRequest, Job, KeyFamily, KeyScope, Lease, Notification,
+		OperatorMessage, Organization, PolicySweep, Project, Reminder, Rotation,
+		RotationSchedule, User []ent.Hook
 	}
 	inters struct {
-		APIKey, AlertSource, AuditEvent, Environment, Heartbeat, IdempotentRequest, Job,
-		KeyFamily, KeyScope, Notification, OperatorMessage, Organization, PolicySweep,
-		Project, Reminder, Rotation, RotationSchedule, User []ent.Interceptor
+		APIKey, AlertSource, AuditEvent, Environment, Epoch, Heartbeat,
+		IdempotentRequest, Job, KeyFamily, KeyScope, Lease, Notification,
+		OperatorMessage, Organization, PolicySweep, Project, Reminder, Rotation,
+		RotationSchedule, User []ent.Interceptor
 	}
 )
 

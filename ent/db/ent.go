@@ -16,12 +16,14 @@ import (
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/auditevent"
 	"github.com/keytag/keytag/ent/db/environment"
+	"github.com/keytag/keytag/ent/db/epoch"
 	"github.com/keytag/keytag/ent/db/heartbeat"
 	"github.com/keytag/keytag/ent/db/idempotentrequest"
 
 	dbjob "github.com/keytag/keytag/ent/db/job"
 	"github.com/keytag/keytag/ent/db/keyfamily"
 	"github.com/keytag/keytag/ent/db/keyscope"
+	"github.com/keytag/keytag/ent/db/lease"
 	"github.com/keytag/keytag/ent/db/notification"
 	"github.com/keytag/keytag/ent/db/operatormessage"
 	"github.com/keytag/keytag/ent/db/organization"
@@ -95,11 +97,13 @@ func checkColumn(t, c string) error {
 			alertsource.Table:       alertsource.ValidColumn,
 			auditevent.Table:        auditevent.ValidColumn,
 			environment.Table:       environment.ValidColumn,
+			epoch.Table:             epoch.ValidColumn,
 			heartbeat.Table:         heartbeat.ValidColumn,
 			idempotentrequest.Table: idempotentrequest.ValidColumn,
 			dbjob.Table:             dbjob.ValidColumn,
 			keyfamily.Table:         keyfamily.ValidColumn,
 			keyscope.Table:          keyscope.ValidColumn,
+			lease.Table:             lease.ValidColumn,
 			notification.Table:      notification.ValidColumn,
 			operatormessage.Table:   operatormessage.ValidColumn,
 			organization.Table:      organization.ValidColumn,

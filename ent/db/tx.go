@@ -22,6 +22,8 @@ type Tx struct {
 	AuditEvent *AuditEventClient
 	// Environment is the client for interacting with the Environment builders.
 	Environment *EnvironmentClient
+	// Epoch is the client for interacting with the Epoch builders.
+	Epoch *EpochClient
 	// Heartbeat is the client for interacting with the Heartbeat builders.
 	Heartbeat *HeartbeatClient
 	// IdempotentRequest is the client for interacting with the IdempotentRequest builders.
@@ -32,6 +34,8 @@ type Tx struct {
 	KeyFamily *KeyFamilyClient
 	// KeyScope is the client for interacting with the KeyScope builders.
 	KeyScope *KeyScopeClient
+	// Lease is the client for interacting with the Lease builders.
+	Lease *LeaseClient
 	// Notification is the client for interacting with the Notification builders.
 	Notification *NotificationClient
 	// OperatorMessage is the client for interacting with the OperatorMessage builders.
@@ -185,11 +189,13 @@ func (tx *Tx) init() {
 	tx.AlertSource = NewAlertSourceClient(tx.config)
 	tx.AuditEvent = NewAuditEventClient(tx.config)
 	tx.Environment = NewEnvironmentClient(tx.config)
+	tx.Epoch = NewEpochClient(tx.config)
 	tx.Heartbeat = NewHeartbeatClient(tx.config)
 	tx.IdempotentRequest = NewIdempotentRequestClient(tx.config)
 	tx.Job = NewJobClient(tx.config)
 	tx.KeyFamily = NewKeyFamilyClient(tx.config)
 	tx.KeyScope = NewKeyScopeClient(tx.config)
+	tx.Lease = NewLeaseClient(tx.config)
 	tx.Notification = NewNotificationClient(tx.config)
 	tx.OperatorMessage = NewOperatorMessageClient(tx.config)
 	tx.Organization = NewOrganizationClient(tx.config)

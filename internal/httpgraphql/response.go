@@ -60,6 +60,9 @@ func (t Transport) write(w http.ResponseWriter, r *http.Request, response *graph
 	if status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", "Bearer")
 	}
+	if status == http.StatusServiceUnavailable {
+		header.Set("Retry-After", "1")
+	}
 	header.Set("Content-Length", strconv.Itoa(len(head)+len(response.Data)+len(tail)))
 	if t.BeforeWrite != nil {
 		t.BeforeWrite(r.Context(), header)

@@ -19,47 +19,47 @@ func (a *Authority) Authenticate(ctx context.Context, text string, use Use) (con
 		return nil, invalidKey()
 	}
 	now := a.now()
-	key, err := a.present(ctx, presented)
+	r, err := a.present(ctx, presented)
 	if err != nil {
 		return nil, err
 	}
-	if key == nil {
-		return nil, invalidKey()
-	}
-	if key, err = a.handOver(ctx, key, presented, use); err != nil {
+	if r, err = a.handOver(ctx, r, presented, use); err != nil {
 		return nil, err
 	}
-	if key == nil {
+	if r.key == nil {
 		return nil, invalidKey()
 	}
-	code, err := judge(ctx, key, now, demand{ip: &use.IP})
+	code, err := judge(ctx, r.key, now, demand{ip: &use.IP})
 	if err != nil {
 		return nil, err
 	}
-	replayOnly := code == GraceOver && a.mayReplay(ctx, key, use)
+	replayOnly := code == GraceOver && a.mayReplay(ctx, r.key, use)
 	if code != Valid && !replayOnly {
-		return nil, refusal(key, code, now)
+		return nil, refusal(r.key, code, now)
 	}
 	if !replayOnly {
-		if key, err = a.recordUse(ctx, key, presented, use, now); err != nil {
+		if r, err = a.recordUse(ctx, r, presented, use, now); err != nil {
 			return nil, err
 		}
-		if key == nil {
+		if r.key == nil {
 			return nil, invalidKey()
 		}
 	}
-	p := rightsOf(key)
-	p.ReplayOnly, p.Probe = replayOnly, use.Probe
-	return newContext(principal.NewContext(ctx, p), &caller{key: key}), nil
+	p := r.rights
+	if replayOnly || use.Probe {
+		p = rightsOf(r.key)
+		p.ReplayOnly, p.Probe = replayOnly, use.Probe
+	}
+	return newContext(principal.NewContext(ctx, p), &caller{key: r.key}), nil
 }
 
-// handOver lets a pending key whose text was presented work, and answers the key as it is then, nil
-// when it is gone. A mere look leaves it pending.
-func (a *Authority) handOver(ctx context.Context, key *db.APIKey, presented secret.Secret, use Use) (*db.APIKey, error) {
-	if key.PendingSince == nil || use.Probe || stateOf(key, a.now()).Status.Ended() {
-		return key, nil
+// handOver lets a pending key whose text was presented work, and answers the key as it is then. A mere look
+// leaves it pending.
+func (a *Authority) handOver(ctx context.Context, r *remembered, presented secret.Secret, use Use) (*remembered, error) {
+	if r.key == nil || r.key.PendingSince == nil || use.Probe || stateOf(r.key, a.now()).Status.Ended() {
+		return r, nil
 	}
-	if err := a.activatePresented(ctx, key); err != nil {
+	if err := a.activatePresented(ctx, r.key); err != nil {
 		return nil, err
 	}
 	return a.present(ctx, presented)

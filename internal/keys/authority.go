@@ -32,13 +32,24 @@ type Authority struct {
 	searches chan struct{}
 	few      int
 
+	// What is remembered of keys that were presented, what is being looked up, and what is to be written of them.
+	known, unknown *memory
+	flights        flights
+	uses           uses
+
 	hooks    Hooks
 	outbound Outbound
 }
 
 // New returns an Authority over the keys in s that reads the time from clock.
 func New(s *store.Store, clock func() time.Time, log *slog.Logger) *Authority {
-	return &Authority{store: s, clock: clock, log: log, searches: make(chan struct{}, max(1, s.Readers()*3/4)), few: few}
+	return &Authority{
+		store: s, clock: clock, log: log,
+		searches: make(chan struct{}, max(1, s.Readers()*3/4)), few: few,
+		known: newMemory(rememberedKeys), unknown: newMemory(rememberedUnknown),
+		flights: flights{of: map[flightOf]*flight{}},
+		uses:    uses{waiting: map[string]lastUse{}},
+	}
 }
 
 // now is the instant of one operation; each reads it once.

@@ -2,7 +2,6 @@ package keys
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -34,22 +33,6 @@ const useWrite = 2 * time.Second
 // useInterval is how much a stored last use must be behind for a use to move it.
 const useInterval = time.Minute
 
-// present looks a key up by its digest, with its owner; nil when there is none.
-func (a *Authority) present(ctx context.Context, presented secret.Secret) (*db.APIKey, error) {
-	digest := presented.Digest()
-	row, err := a.store.Client.APIKey.Query().
-		Where(apikey.Digest(digest[:]), apikey.RemovedAtIsNil()).
-		WithOwner().
-		Only(principal.System(ctx))
-	switch {
-	case db.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("look up a presented key: %w", err)
-	}
-	return row, nil
-}
-
 // moves reports whether a use at now is to be written.
 func (u Use) moves(key *db.APIKey, now time.Time) bool {
 	if key.AuthenticatedAt == nil {
@@ -58,55 +41,91 @@ func (u Use) moves(key *db.APIKey, now time.Time) bool {
 	return !u.Probe && (key.LastUsedAt == nil || !now.Before(key.LastUsedAt.Add(useInterval)))
 }
 
-// recordUse writes that a key authenticated, and unless u is a probe moves its last use and its
-// inactivity end, if no other request has done so. It answers the key as it is then, nil when its
-// secret has been replaced meanwhile: a secret takes effect, by its first use, only while it is the
-// stored one.
-func (a *Authority) recordUse(ctx context.Context, key *db.APIKey, presented secret.Secret, u Use, now time.Time) (*db.APIKey, error) {
-	if !u.moves(key, now) {
-		return key, nil
+// recordUse sees to it that it is written that a key authenticated, and unless u is a probe that its last
+// use and its inactivity end move, if no other request has done so: before it returns the first time, and
+// where the key is about to end by disuse, else soon. It answers the key as it is then, without one when its
+// secret has been replaced meanwhile: a secret takes effect, by its first use, only while it is the stored
+// one.
+func (a *Authority) recordUse(ctx context.Context, r *remembered, presented secret.Secret, u Use, now time.Time) (*remembered, error) {
+	if !u.moves(r.key, now) {
+		return r, nil
 	}
-	digest := presented.Digest()
+	one := lastUse{key: r.key, digest: r.digest, use: u, at: now}
+	if !first(r.key, u) && !endsSoon(r.key, now) {
+		waiting := r.used.Load()
+		if now.UnixMicro()-waiting < useInterval.Microseconds() {
+			return r, nil
+		}
+		if a.uses.add(one) {
+			r.used.Store(now.UnixMicro())
+			return r, nil
+		}
+	}
 	writing, cancel := context.WithTimeout(principal.System(ctx), useWrite)
 	defer cancel()
 	err := a.store.Write(writing, func(ctx context.Context, tx *store.Tx) error {
-		update := tx.APIKey.Update().Where(apikey.ID(key.ID), apikey.Digest(digest[:]))
-		if key.AuthenticatedAt == nil {
-			update.SetAuthenticatedAt(now)
-		}
+		var policy Policy
 		if !u.Probe {
-			policy, err := policyOf(ctx, tx, key.OrganizationID, key.ProjectID)
-			if err != nil {
+			var err error
+			if policy, err = policyOf(ctx, tx, r.key.OrganizationID, r.key.ProjectID); err != nil {
 				return err
 			}
-			update.Where(
-				apikey.Or(apikey.LastUsedAtIsNil(), apikey.LastUsedAtLTE(now.Add(-useInterval))),
-				// A key past its end stays dead, whatever is written.
-				apikey.Or(apikey.InactivityExpiresAtIsNil(), apikey.InactivityExpiresAtGT(now)),
-			).SetLastUsedAt(now).ClearUnusedSince()
-			end := policy.inactivityEnd(now)
-			if end != nil {
-				update.SetInactivityExpiresAt(*end)
-			} else {
-				update.ClearInactivityExpiresAt()
-			}
-			if look := policy.lookAfterUse(key, now, end); look != nil {
-				update.Modify(lookBy(tx, *look))
-			}
-			if u.IP.IsValid() {
-				update.SetLastUsedIP(u.IP.Unmap().String())
-			} else {
-				update.ClearLastUsedIP()
-			}
 		}
-		return update.Exec(ctx)
+		return writeUse(ctx, tx, one, policy)
 	})
 	if err != nil {
 		// A use that cannot be written shortens the key's inactivity; it never fails a request.
-		a.log.WarnContext(ctx, "record use", "key", key.ID, "error", err)
-		return key, nil
+		a.log.WarnContext(ctx, "record use", "key", r.key.ID, "error", err)
+		return r, nil
 	}
-	return a.present(ctx, presented)
+	return a.presentAfresh(ctx, presented)
+}
+
+// first reports that a use is the first of a kind.
+func first(key *db.APIKey, u Use) bool {
+	return key.AuthenticatedAt == nil || !u.Probe && key.LastUsedAt == nil
+}
+
+// endsSoon reports that a use might be written too late to put the key's end by disuse off.
+func endsSoon(key *db.APIKey, now time.Time) bool {
+	return key.InactivityExpiresAt != nil && !now.Add(2*flushEvery).Before(*key.InactivityExpiresAt)
+}
+
+// writeUse writes a use under the policy that binds the key.
+func writeUse(ctx context.Context, tx *store.Tx, one lastUse, policy Policy) error {
+	key, now := one.key, one.at
+	update := tx.APIKey.Update().Where(apikey.ID(key.ID), apikey.Digest(one.digest[:]))
+	if key.AuthenticatedAt == nil {
+		update.SetAuthenticatedAt(now)
+	}
+	if one.use.Probe {
+		return update.Exec(store.Beside(ctx))
+	}
+	update.Where(
+		apikey.Or(apikey.LastUsedAtIsNil(), apikey.LastUsedAtLTE(now.Add(-useInterval))),
+		// A key past its end stays dead, whatever is written.
+		apikey.Or(apikey.InactivityExpiresAtIsNil(), apikey.InactivityExpiresAtGT(now)),
+	).SetLastUsedAt(now).ClearUnusedSince()
+	end := policy.inactivityEnd(now)
+	if end != nil {
+		update.SetInactivityExpiresAt(*end)
+	} else {
+		update.ClearInactivityExpiresAt()
+	}
+	if look := policy.lookAfterUse(key, now, end); look != nil {
+		update.Modify(lookBy(tx, *look))
+	}
+	if one.use.IP.IsValid() {
+		update.SetLastUsedIP(one.use.IP.Unmap().String())
+	} else {
+		update.ClearLastUsedIP()
+	}
+	// Others may go on with an end that is too early, which they check. A policy that has become stricter
+	// since makes it earlier.
+	if end == nil || key.InactivityExpiresAt != nil && !end.Before(*key.InactivityExpiresAt) {
+		ctx = store.Beside(ctx)
+	}
+	return update.Exec(ctx)
 }
 
 // lookAfterUse is when there will first be something to tell of a key whose inactivity end a use moves;

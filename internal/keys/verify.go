@@ -49,51 +49,59 @@ func (a *Authority) Verify(ctx context.Context, in VerifyInput) (Verification, e
 		return notFound, nil
 	}
 	now := a.now()
-	key, err := a.present(ctx, presented)
+	r, err := a.present(ctx, presented)
 	if err != nil {
 		return Verification{}, err
 	}
-	if key == nil || key.OrganizationID != principal.From(ctx).OrganizationID {
+	if r.key == nil || r.key.OrganizationID != principal.From(ctx).OrganizationID {
 		return notFound, nil
 	}
 	use := Use{IP: *d.ip, Probe: in.RecordUse != nil && !*in.RecordUse}
-	if key, err = a.handOver(ctx, key, presented, use); err != nil {
+	if r, err = a.handOver(ctx, r, presented, use); err != nil {
 		return Verification{}, err
 	}
-	if key == nil {
+	if r.key == nil {
 		return notFound, nil
 	}
-	code, err := judge(ctx, key, now, d)
+	code, err := judge(ctx, r.key, now, d)
 	if err != nil {
 		return Verification{}, err
 	}
 	if code == Valid {
-		if key, err = a.recordUse(ctx, key, presented, use, now); err != nil {
+		if r, err = a.recordUse(ctx, r, presented, use, now); err != nil {
 			return Verification{}, err
 		}
-		if key == nil {
+		if r.key == nil {
 			return notFound, nil
 		}
 	}
-	if err := a.locate(ctx, key); err != nil {
+	key, err := a.located(ctx, r)
+	if err != nil {
 		return Verification{}, err
 	}
-	return Verification{Code: code, APIKey: view(ctx, key, now), MissingScopes: missing(rightsOf(key), d.scopes)}, nil
+	return Verification{Code: code, APIKey: view(ctx, key, now), MissingScopes: missing(r.rights, d.scopes)}, nil
 }
 
-// locate loads where a verified key belongs: whoever may verify it may know that, though they see
+// located is a verified key with where it belongs: whoever may verify it may know that, though they see
 // nothing of the directory.
-func (a *Authority) locate(ctx context.Context, key *db.APIKey) error {
+func (a *Authority) located(ctx context.Context, r *remembered) (*db.APIKey, error) {
 	if principal.From(ctx).Holds(principal.DirectoryRead) {
-		return nil // the fields find it themselves
+		return r.key, nil // the fields find it themselves
 	}
-	located, err := a.store.Client.APIKey.Query().Where(apikey.ID(key.ID)).
-		WithOwner().WithOrganization().WithProject().WithEnvironment().
-		Only(principal.System(ctx))
-	if err == nil {
-		key.Edges = located.Edges
+	place := r.place.Load()
+	if place == nil {
+		found, err := a.store.Client.APIKey.Query().Where(apikey.ID(r.key.ID)).
+			WithOwner().WithOrganization().WithProject().WithEnvironment().
+			Only(principal.System(ctx))
+		if err != nil {
+			return nil, err
+		}
+		place = &found.Edges
+		r.place.Store(place)
 	}
-	return err
+	key := *r.key
+	key.Edges = *place
+	return &key, nil
 }
 
 func (in VerifyInput) demand(home func(context.Context, string) (string, error)) (demand, error) {

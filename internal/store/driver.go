@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -25,13 +26,14 @@ type boundDriver struct {
 
 // outside is the driver for statements by themselves. That they only read is held by the sessions
 // of the pool, not by looking at the statements.
-func outside(name string, pool *sql.DB) boundDriver { return bind(name, pool, false) }
+func outside(name string, pool *sql.DB) boundDriver {
+	return boundDriver{entsql.NewDriver(name, entsql.Conn{ExecQuerier: exact{pool}}), false}
+}
 
-// within is the driver for the statements of one transaction.
-func within(name string, tx *sql.Tx) boundDriver { return bind(name, tx, true) }
-
-func bind(name string, to entsql.ExecQuerier, inside bool) boundDriver {
-	return boundDriver{entsql.NewDriver(name, entsql.Conn{ExecQuerier: exact{to}}), inside}
+// within is the driver for the statements of one transaction, which notes whether one of them changes what
+// replicas remember.
+func within(name string, tx *sql.Tx, raises *atomic.Bool) boundDriver {
+	return boundDriver{entsql.NewDriver(name, entsql.Conn{ExecQuerier: noting{exact{tx}, raises}}), true}
 }
 
 // Tx is called by ent's own builders for changes of several statements, which join the transaction

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -13,12 +14,21 @@ import (
 	"github.com/lib/pq"
 )
 
-// Sizes of the pools of one process. Four of them fit into a server's usual 100 connections.
+// Sizes of the pools of one process, which listens over one more. Four of them fit into a server's usual
+// 100 connections.
 const (
-	postgresReaders = 16
+	postgresReaders = 10
 	postgresWriters = 8
+	postgresLookers = 3
+	postgresLeases  = 2
 	idleFor         = 5 * time.Minute
 	connectTimeout  = 5 * time.Second
+)
+
+// How long the server may take to answer what is no long work; to make a page takes two seconds at most.
+const (
+	readerAnswer = 10 * time.Second
+	lookerAnswer = 1500 * time.Millisecond
 )
 
 // openPostgres configures the pools; nothing connects yet. Errors of parsers are not passed on,
@@ -62,13 +72,27 @@ func openPostgres(address string) (*Store, error) {
 		reader.Runtime[way] = "off"
 	}
 	reader.Runtime["max_parallel_workers_per_gather"] = "0"
+	// A note in a lease that a crash takes back was made for nothing, and that is all.
+	leases := config.Clone()
+	leases.Runtime["synchronous_commit"] = "off"
 	s := &Store{dialect: dialect.Postgres}
-	if s.writer, err = postgresPool(config, postgresWriters, false); err != nil {
-		return nil, err
+	for _, p := range []struct {
+		pool   **sql.DB
+		config pq.Config
+		size   int
+		alone  bool
+		wire   wire
+	}{
+		{&s.writer, config, postgresWriters, false, wire{config.ConnectTimeout, 0}},
+		{&s.reader, reader, postgresReaders, true, wire{config.ConnectTimeout, readerAnswer}},
+		{&s.looker, reader, postgresLookers, true, wire{lookerAnswer, lookerAnswer}},
+		{&s.leases, leases, postgresLeases, true, wire{lookerAnswer, lookerAnswer}},
+	} {
+		if *p.pool, err = postgresPool(p.config, p.size, p.alone, p.wire); err != nil {
+			return nil, err
+		}
 	}
-	if s.reader, err = postgresPool(reader, postgresReaders, true); err != nil {
-		return nil, err
-	}
+	s.listen = func(ctx context.Context, wake func()) { listen(ctx, address, config.ConnectTimeout, wake) }
 	s.migrator = func() *sql.DB {
 		connector, _ := pq.NewConnectorConfig(config) // the configuration used above
 		return pool(connector, 1)
@@ -77,11 +101,13 @@ func openPostgres(address string) (*Store, error) {
 }
 
 // postgresPool makes a pool of sessions, for statements alone or for transactions.
-func postgresPool(config pq.Config, size int, alone bool) (*sql.DB, error) {
+func postgresPool(config pq.Config, size int, alone bool, w wire) (*sql.DB, error) {
+	config.ConnectTimeout = w.connect
 	connector, err := pq.NewConnectorConfig(config)
 	if err != nil {
 		return nil, errors.New("database URL has a parameter that is not allowed")
 	}
+	connector.Dialer(w)
 	return pool(preparing{connector, alone}, size), nil
 }
 

@@ -7,10 +7,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
+
+	"entgo.io/ent/dialect"
 
 	"github.com/keytag/keytag/ent/db"
 	_ "github.com/keytag/keytag/ent/db/runtime" // wires ent/policy into the client
+	"github.com/keytag/keytag/internal/epoch"
 )
 
 // Store is one open database. It is safe for concurrent use.
@@ -18,10 +23,18 @@ type Store struct {
 	// Client reads, each statement by itself; writes through it fail. Rows that a Write in flight
 	// has not committed are invisible to it.
 	Client *db.Client
+	// Lookups is Client for looking up keys that are presented: over connections that no list keeps busy, and
+	// which break when there is no answer.
+	Lookups *db.Client
+	// Epoch tells what may be remembered of what was read.
+	Epoch *epoch.Epoch
 
 	dialect string
 	reader  *sql.DB // sessions that the database itself holds to reading
 	writer  *sql.DB
+	looker  *sql.DB                                // for Lookups; reader on SQLite
+	leases  *sql.DB                                // for Epoch; writer on SQLite
+	listen  func(ctx context.Context, wake func()) // for Epoch to be woken; nil on SQLite
 	// migrator opens the pool that migrations run in; the caller closes it.
 	migrator func() *sql.DB
 }
@@ -42,14 +55,34 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The writer first: on SQLite it makes the file.
-	for _, pool := range []*sql.DB{s.writer, s.reader} {
+	for _, pool := range s.pools() {
 		if err := pool.PingContext(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the database: %w", err), s.Close())
 		}
 	}
 	s.Client = db.NewClient(db.Driver(outside(s.dialect, s.reader)))
+	s.Lookups = db.NewClient(db.Driver(outside(s.dialect, s.looker)))
+	s.Epoch = epoch.New(s.dialect == dialect.Postgres, s.looker, s.leases)
 	return s, nil
+}
+
+// pools are those that are open, each once; the one that makes the file of SQLite first.
+func (s *Store) pools() []*sql.DB {
+	pools := []*sql.DB{s.writer, s.reader}
+	for _, more := range []*sql.DB{s.looker, s.leases} {
+		if !slices.Contains(pools, more) {
+			pools = append(pools, more)
+		}
+	}
+	return pools
+}
+
+// Follow lets this process remember what Epoch covers, until ctx ends. It is called once.
+func (s *Store) Follow(ctx context.Context, log *slog.Logger) {
+	if s.listen != nil {
+		go s.listen(ctx, s.Epoch.Wake)
+	}
+	s.Epoch.Follow(ctx, log)
 }
 
 // Dialect is dialect.SQLite or dialect.Postgres of ent.
@@ -63,5 +96,9 @@ func (s *Store) Ping(ctx context.Context) error { return s.reader.PingContext(ct
 
 // Close waits for what is running and closes all connections.
 func (s *Store) Close() error {
-	return errors.Join(s.reader.Close(), s.writer.Close())
+	var err error
+	for _, pool := range s.pools() {
+		err = errors.Join(err, pool.Close())
+	}
+	return err
 }

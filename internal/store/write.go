@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/lib/pq"
@@ -53,6 +54,8 @@ func (tx *Tx) Witness(eventID string) { tx.witness = eventID }
 // from what it is given. It must not use Store.Client, which does not see the transaction.
 //
 // When the commit itself failed and no witness was found, the error is ErrOutcomeUnknown.
+//
+// What it changed of what replicas remember, none of them answers from any more when Write returns.
 func (s *Store) Write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	for try := 1; ; try++ {
 		err := s.write(ctx, fn)
@@ -73,21 +76,32 @@ func (s *Store) write(ctx context.Context, fn func(context.Context, *Tx) error) 
 		return fmt.Errorf("store: begin: %w", err)
 	}
 	defer transaction.Rollback() // after the commit this does nothing
-	tx := &Tx{Client: db.NewClient(db.Driver(within(s.dialect, transaction))), dialect: s.dialect}
+	var raises atomic.Bool
+	tx := &Tx{Client: db.NewClient(db.Driver(within(s.dialect, transaction, &raises))), dialect: s.dialect}
 	if err := fn(ctx, tx); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	var raised int64
+	if raises.Load() {
+		if raised, err = s.Epoch.Raise(ctx, transaction); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+	}
 	err = transaction.Commit()
-	switch {
-	case err == nil:
-		return nil
-	case rolledBack(err):
+	if err != nil && rolledBack(err) {
 		return fmt.Errorf("store: commit: %w", err)
-	case s.witnessed(ctx, tx.witness):
+	}
+	if committed := err == nil || s.witnessed(ctx, tx.witness); committed {
+		if raised > 0 {
+			s.Epoch.Await(raised)
+		}
 		return nil
+	}
+	if raised > 0 {
+		s.Epoch.AwaitUnknown()
 	}
 	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 }

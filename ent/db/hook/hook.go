@@ -57,6 +57,18 @@ func (f EnvironmentFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, e
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.EnvironmentMutation", m)
 }
 
+// The EpochFunc type is an adapter to allow the use of ordinary
+// function as Epoch mutator.
+type EpochFunc func(context.Context, *db.EpochMutation) (db.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f EpochFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error) {
+	if mv, ok := m.(*db.EpochMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.EpochMutation", m)
+}
+
 // The HeartbeatFunc type is an adapter to allow the use of ordinary
 // function as Heartbeat mutator.
 type HeartbeatFunc func(context.Context, *db.HeartbeatMutation) (db.Value, error)
@@ -115,6 +127,18 @@ func (f KeyScopeFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, erro
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.KeyScopeMutation", m)
+}
+
+// The LeaseFunc type is an adapter to allow the use of ordinary
+// function as Lease mutator.
+type LeaseFunc func(context.Context, *db.LeaseMutation) (db.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f LeaseFunc) Mutate(ctx context.Context, m db.Mutation) (db.Value, error) {
+	if mv, ok := m.(*db.LeaseMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *db.LeaseMutation", m)
 }
 
 // The NotificationFunc type is an adapter to allow the use of ordinary

@@ -405,6 +405,17 @@ var (
 			},
 		},
 	}
+	// EpochsColumns holds the columns for the "epochs" table.
+	EpochsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt, Increment: true},
+		{Name: "value", Type: field.TypeInt64},
+	}
+	// EpochsTable holds the schema information for the "epochs" table.
+	EpochsTable = &schema.Table{
+		Name:       "epochs",
+		Columns:    EpochsColumns,
+		PrimaryKey: []*schema.Column{EpochsColumns[0]},
+	}
 	// HeartbeatsColumns holds the columns for the "heartbeats" table.
 	HeartbeatsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt, Increment: true},
@@ -589,6 +600,17 @@ var (
 				Columns: []*schema.Column{KeyScopesColumns[3], KeyScopesColumns[4], KeyScopesColumns[5]},
 			},
 		},
+	}
+	// LeasesColumns holds the columns for the "leases" table.
+	LeasesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString},
+		{Name: "seen", Type: field.TypeInt64},
+	}
+	// LeasesTable holds the schema information for the "leases" table.
+	LeasesTable = &schema.Table{
+		Name:       "leases",
+		Columns:    LeasesColumns,
+		PrimaryKey: []*schema.Column{LeasesColumns[0]},
 	}
 	// NotificationsColumns holds the columns for the "notifications" table.
 	NotificationsColumns = []*schema.Column{
@@ -939,11 +961,13 @@ var (
 		AlertSourcesTable,
 		AuditEventsTable,
 		EnvironmentsTable,
+		EpochsTable,
 		HeartbeatsTable,
 		IdempotentRequestsTable,
 		JobsTable,
 		KeyFamiliesTable,
 		KeyScopesTable,
+		LeasesTable,
 		NotificationsTable,
 		OperatorMessagesTable,
 		OrganizationsTable,
@@ -966,6 +990,9 @@ func init() {
 	APIKeysTable.ForeignKeys[6].RefTable = APIKeysTable
 	APIKeysTable.ForeignKeys[7].RefTable = APIKeysTable
 	EnvironmentsTable.ForeignKeys[0].RefTable = ProjectsTable
+	EpochsTable.Annotation = &entsql.Annotation{
+		Table: "epochs",
+	}
 	IdempotentRequestsTable.ForeignKeys[0].RefTable = APIKeysTable
 	JobsTable.ForeignKeys[0].RefTable = APIKeysTable
 	JobsTable.ForeignKeys[1].RefTable = AlertSourcesTable

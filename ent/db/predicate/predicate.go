@@ -18,6 +18,9 @@ type AuditEvent func(*sql.Selector)
 // Environment is the predicate function for environment builders.
 type Environment func(*sql.Selector)
 
+// Epoch is the predicate function for epoch builders.
+type Epoch func(*sql.Selector)
+
 // Heartbeat is the predicate function for heartbeat builders.
 type Heartbeat func(*sql.Selector)
 
@@ -32,6 +35,9 @@ type KeyFamily func(*sql.Selector)
 
 // KeyScope is the predicate function for keyscope builders.
 type KeyScope func(*sql.Selector)
+
+// Lease is the predicate function for lease builders.
+type Lease func(*sql.Selector)
 
 // Notification is the predicate function for notification builders.
 type Notification func(*sql.Selector)

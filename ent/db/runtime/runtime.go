@@ -10,11 +10,13 @@ import (
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/auditevent"
 	"github.com/keytag/keytag/ent/db/environment"
+	"github.com/keytag/keytag/ent/db/epoch"
 	"github.com/keytag/keytag/ent/db/heartbeat"
 	"github.com/keytag/keytag/ent/db/idempotentrequest"
 	dbjob "github.com/keytag/keytag/ent/db/job"
 	"github.com/keytag/keytag/ent/db/keyfamily"
 	"github.com/keytag/keytag/ent/db/keyscope"
+	"github.com/keytag/keytag/ent/db/lease"
 	"github.com/keytag/keytag/ent/db/notification"
 	"github.com/keytag/keytag/ent/db/operatormessage"
 	"github.com/keytag/keytag/ent/db/organization"
@@ -174,6 +176,21 @@ func init() {
 	environmentDescID := environmentFields[0].Descriptor()
 	// environment.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	environment.IDValidator = environmentDescID.Validators[0].(func(string) error)
+	epoch.Policy = privacy.NewPolicies(schema.Epoch{})
+	epoch.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := epoch.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	epochFields := schema.Epoch{}.Fields()
+	_ = epochFields
+	// epochDescID is the schema descriptor for id field.
+	epochDescID := epochFields[0].Descriptor()
+	// epoch.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	epoch.IDValidator = epochDescID.Validators[0].(func(int) error)
 	heartbeat.Policy = privacy.NewPolicies(schema.Heartbeat{})
 	heartbeat.Hooks[0] = func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
@@ -327,6 +344,15 @@ func init() {
 	keyscopeDescKeyID := keyscopeFields[5].Descriptor()
 	// keyscope.KeyIDValidator is a validator for the "key_id" field. It is called by the builders before save.
 	keyscope.KeyIDValidator = keyscopeDescKeyID.Validators[0].(func(string) error)
+	lease.Policy = privacy.NewPolicies(schema.Lease{})
+	lease.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := lease.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
 	notification.Policy = privacy.NewPolicies(schema.Notification{})
 	notification.Hooks[0] = func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {

@@ -1,0 +1,110 @@
+package keys
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/keytag/keytag/ent/db"
+	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/store"
+)
+
+const (
+	// flushEvery is how long a use waits to be written with others.
+	flushEvery = 5 * time.Second
+	// flushAtEnd is how long the last ones may take.
+	flushAtEnd = 5 * time.Second
+	// maxWaiting is how many uses wait at most; those beyond are written at once.
+	maxWaiting = 100_000
+	// usesPerWrite is how many are written in one transaction.
+	usesPerWrite = 200
+)
+
+// lastUse is one that is waiting to be written.
+type lastUse struct {
+	key    *db.APIKey
+	digest digest
+	use    Use
+	at     time.Time
+}
+
+// uses are those waiting, the last of each key, while there is somebody to write them.
+type uses struct {
+	open    atomic.Bool
+	mu      sync.Mutex
+	waiting map[string]lastUse
+}
+
+// add has a use written soon; false when it has to be written at once.
+func (u *uses) add(one lastUse) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.open.Load() || len(u.waiting) >= maxWaiting {
+		return false
+	}
+	u.waiting[one.key.ID] = one
+	return true
+}
+
+// take empties the waiting room, in an order that all replicas have in common.
+func (u *uses) take() []lastUse {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	taken := slices.SortedFunc(maps.Values(u.waiting), func(a, b lastUse) int { return strings.Compare(a.key.ID, b.key.ID) })
+	clear(u.waiting)
+	return taken
+}
+
+// KeepUses writes uses in batches, off the path of requests, until ctx ends and the last are written. While
+// it does not run, each is written at once. It is called once.
+func (a *Authority) KeepUses(ctx context.Context) {
+	a.uses.open.Store(true)
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(flushEvery):
+			a.flushUses(ctx)
+		}
+	}
+	a.uses.mu.Lock()
+	a.uses.open.Store(false)
+	a.uses.mu.Unlock()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushAtEnd)
+	defer cancel()
+	a.flushUses(last)
+}
+
+// flushUses writes what is waiting. What cannot be written is lost: that shortens keys' inactivity by a
+// minute, and the next use of each is written again.
+func (a *Authority) flushUses(ctx context.Context) {
+	for batch := range slices.Chunk(a.uses.take(), usesPerWrite) {
+		err := a.store.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
+			policies := map[string]Policy{}
+			for _, one := range batch {
+				policy, known := policies[one.key.ProjectID]
+				if !known {
+					var err error
+					if policy, err = policyOf(ctx, tx, one.key.OrganizationID, one.key.ProjectID); err != nil {
+						return err
+					}
+					policies[one.key.ProjectID] = policy
+				}
+				if err := writeUse(ctx, tx, one, policy); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			a.log.WarnContext(ctx, "record uses", "keys", len(batch), "error", err)
+		}
+		for _, one := range batch {
+			a.known.drop(one.digest) // it has the use before
+		}
+	}
+}
