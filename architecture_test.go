@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"internal/audit":           join(ground, storage...),
 	"internal/queue":           join(ground, storage...),
 	"internal/keys":            join(ground, join(storage, "ent/policy", "internal/audit", "internal/queue", "internal/webhook")...),
-	"internal/directory":       join(ground, join(storage, "internal/audit", "internal/keys")...),
+	"internal/directory":       join(ground, join(storage, "internal/epoch", "internal/audit", "internal/keys")...),
 	"internal/alert":           join(ground, join(storage, "internal/audit", "internal/keys", "internal/mail", "internal/queue", "internal/webhook")...),
 	"internal/worker":          {"ent/db", "internal/alert", "internal/job", "internal/keys", "internal/queue", "internal/store"},
 
@@ -176,7 +176,9 @@ var systemFiles = []string{
 	"internal/keys/remove.go",         // a key that is hidden already
 	"internal/keys/revoke.go",         // a key whose reader it may end
 	"internal/keys/sweep.go",          // a changed policy on its way
-	"internal/keys/use.go",            // who a presented key is, and its use
+	"internal/keys/present.go",        // who a presented key is
+	"internal/keys/use.go",            // the use of a presented key
+	"internal/keys/uses.go",           // the uses of presented keys
 	"internal/keys/verify.go",         // the owner of a key that the caller sees
 	"internal/keys/replay.go",         // a key that the caller made, whatever it may see now
 	"internal/keys/rotate.go",         // the family and the project of a held key

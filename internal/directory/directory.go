@@ -10,6 +10,7 @@ import (
 	"github.com/keytag/keytag/ent/db/organization"
 	"github.com/keytag/keytag/ent/db/project"
 	"github.com/keytag/keytag/ent/db/user"
+	"github.com/keytag/keytag/internal/epoch"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/lifecycle"
@@ -24,11 +25,19 @@ type Directory struct {
 	store *store.Store
 	keys  *keys.Authority
 	clock func() time.Time
+	// seen are the projects that callers have been shown.
+	seen *epoch.Memo[showing, *db.Project]
+}
+
+// showing is what was shown to whom: to the same rights, which are changed by none being the same any more.
+type showing struct {
+	to *principal.Principal
+	id string
 }
 
 // New returns the Directory in s around the keys of the authority that reads the time from clock.
 func New(s *store.Store, authority *keys.Authority, clock func() time.Time) *Directory {
-	return &Directory{store: s, keys: authority, clock: clock}
+	return &Directory{store: s, keys: authority, clock: clock, seen: epoch.NewMemo[showing, *db.Project](s.Epoch)}
 }
 
 func (d *Directory) now() time.Time { return lifecycle.Instant(d.clock()) }
@@ -88,7 +97,10 @@ func (d *Directory) AskedProject(ctx context.Context, id string) (*db.Project, e
 }
 
 func (d *Directory) project(ctx context.Context, id string) (*db.Project, error) {
-	return readable(d.store.Client.Project.Get(ctx, id))
+	return d.seen.Find(showing{principal.From(ctx), id}, func() (*db.Project, bool, error) {
+		row, err := readable(d.store.Client.Project.Get(ctx, id))
+		return row, row != nil, err // one that is not there yet may come
+	})
 }
 
 // EnvironmentsByID are the environments with these ids that the caller may see, by id.

@@ -1,0 +1,347 @@
+package keys_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/keys"
+	"github.com/keytag/keytag/internal/secret"
+	"github.com/keytag/keytag/internal/store"
+	"github.com/keytag/keytag/internal/store/storetest"
+)
+
+// replica is one of several processes over one database, with a memory.
+type replica struct {
+	*keys.Authority
+	store *store.Store
+}
+
+// replicas are n, the first of which is that of the world.
+func (w *world) replicas(t *testing.T, url string, n int) []replica {
+	t.Helper()
+	all := []replica{{w.Authority, w.store}}
+	for range n - 1 {
+		s := storetest.Connect(t, url)
+		all = append(all, replica{keys.New(s, w.clock, slog.New(slog.NewTextHandler(io.Discard, nil))), s})
+	}
+	for _, r := range all {
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			r.store.Follow(ctx, slog.New(slog.NewTextHandler(io.Discard, nil)))
+		}()
+		t.Cleanup(func() { cancel(); <-ended })
+		r.trusted(t)
+	}
+	return all
+}
+
+func (r replica) trusted(t *testing.T) {
+	t.Helper()
+	for until := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, ok := r.store.Epoch.Now(); ok {
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatal("memory is not trusted")
+		}
+	}
+}
+
+// asks is how many statements it takes a replica to authenticate a key, and what the key is told.
+func (r replica) asks(t *testing.T, text string) (statements int32, code string) {
+	t.Helper()
+	var n atomic.Int32
+	_, err := r.Authenticate(store.Observe(t.Context(), func(store.Statement) { n.Add(1) }), text, keys.Use{})
+	if err != nil {
+		code = err.(*fault.Error).Code
+	}
+	return n.Load(), code
+}
+
+// Whatever another replica changes about a key that is remembered, the next request sees.
+func TestNoReplicaAnswersFromBeforeAChange(t *testing.T) {
+	storetest.EachDialect(t, func(t *testing.T, dialect string) {
+		url := storetest.Migrated(t, dialect)
+		w := newWorld(t, storetest.Connect(t, url))
+		admin := w.as(w.admin)
+		all := w.replicas(t, url, 3)
+		user, err := w.directory.CreateUser(admin, directory.CreateUserInput{Login: "robot"})
+		must(t, err)
+		update := func(in directory.UpdateUserInput) func(*keys.View, *string) error {
+			return func(*keys.View, *string) error {
+				in.ID = user.ID
+				_, err := w.directory.UpdateUser(admin, in)
+				return err
+			}
+		}
+		cases := []struct {
+			name   string
+			change func(key *keys.View, text *string) error
+			want   string
+		}{
+			{"suspend", func(k *keys.View, _ *string) error {
+				_, err := w.Suspend(admin, keys.SuspendInput{ID: k.ID})
+				return err
+			}, "api_keys.suspended"},
+			{"revoke", func(k *keys.View, _ *string) error { _, err := w.Revoke(admin, keys.RevokeInput{ID: k.ID}); return err }, "api_keys.revoked"},
+			{"remove", func(k *keys.View, _ *string) error { return w.Remove(admin, keys.RemoveInput{ID: k.ID}) }, "api_keys.invalid"},
+			{"rotate", func(k *keys.View, _ *string) error {
+				_, err := w.Rotate(admin, keys.RotateInput{ID: k.ID, GracePeriod: period("PT0S")})
+				return err
+			}, ""}, // it may ask for the reply
+			{"rotate, the new one", func(k *keys.View, text *string) error {
+				rotated, err := w.Rotate(admin, keys.RotateInput{ID: k.ID, GracePeriod: period("PT0S")})
+				if err == nil {
+					*text = *rotated.Secret()
+				}
+				return err
+			}, ""},
+			{"bind to an address", func(k *keys.View, _ *string) error {
+				_, err := w.Update(admin, keys.UpdateInput{ID: k.ID, AllowedIPs: graphql.OmittableOf([]string{"10.0.0.0/8"})})
+				return err
+			}, "auth.ip_not_allowed"},
+			{"end", func(k *keys.View, _ *string) error {
+				_, err := w.Update(admin, keys.UpdateInput{ID: k.ID, ExpiresAt: graphql.OmittableOf(new(w.clock().Add(2 * time.Minute)))})
+				w.pass(2 * time.Minute)
+				return err
+			}, "api_keys.expired"},
+			{"create", func(_ *keys.View, text *string) error {
+				_, *text = w.issue(admin, keys.CreateInput{OwnerID: &user.ID})
+				return nil
+			}, ""},
+			{"take the privilege", update(directory.UpdateUserInput{MayUseAPIKeys: graphql.OmittableOf(new(false))}), "auth.owner_not_privileged"},
+			{"give it back", update(directory.UpdateUserInput{MayUseAPIKeys: graphql.OmittableOf(new(true))}), ""},
+			{"disable the owner", update(directory.UpdateUserInput{Disabled: graphql.OmittableOf(new(true))}), "auth.owner_disabled"},
+		}
+		var issued []*keys.View
+		var texts []string
+		for range cases {
+			key, text := w.issue(admin, keys.CreateInput{OwnerID: &user.ID})
+			issued, texts = append(issued, key), append(texts, text)
+		}
+		for n, c := range cases {
+			key, text := issued[n], texts[n]
+			for _, r := range all { // the first use is written, then it is remembered
+				r.asks(t, text)
+				r.asks(t, text)
+			}
+			if err := c.change(key, &text); err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			for i, r := range all {
+				if _, code := r.asks(t, text); code != c.want {
+					t.Errorf("%s: replica %d answers %q, want %q", c.name, i, code, c.want)
+				}
+			}
+		}
+	})
+}
+
+// A key that is remembered costs no statement; what is no key of ours costs none for the same second, and
+// what cannot be one none at all.
+func TestWhatIsRememberedCostsNoStatement(t *testing.T) {
+	storetest.EachDialect(t, func(t *testing.T, dialect string) {
+		url := storetest.Migrated(t, dialect)
+		w := newWorld(t, storetest.Connect(t, url))
+		r := w.replicas(t, url, 1)[0]
+		r.asks(t, w.admin)
+		for range 100 {
+			r.trusted(t)
+			if n, code := r.asks(t, w.admin); n > 0 || code != "" {
+				t.Fatalf("a key that is remembered: %d statements, %q", n, code)
+			}
+		}
+		unknown := secret.Mint().Reveal()
+		if n, code := r.asks(t, unknown); n != 1 || code != "api_keys.invalid" {
+			t.Errorf("an unknown key: %d statements, %q", n, code)
+		}
+		if n, code := r.asks(t, unknown); n != 0 || code != "api_keys.invalid" {
+			t.Errorf("an unknown key again: %d statements, %q", n, code)
+		}
+		time.Sleep(time.Second)
+		r.trusted(t)
+		if n, _ := r.asks(t, unknown); n != 1 {
+			t.Errorf("an unknown key after a second: %d statements", n)
+		}
+		if n, code := r.asks(t, unknown[:len(unknown)-1]+"x"); n != 0 || code != "api_keys.invalid" {
+			t.Errorf("a wrong checksum: %d statements, %q", n, code)
+		}
+	})
+}
+
+// Many who ask for the same at once are answered by one look-up.
+func TestLookUpsAreShared(t *testing.T) {
+	storetest.EachDialect(t, func(t *testing.T, dialect string) {
+		url := storetest.Migrated(t, dialect)
+		w := newWorld(t, storetest.Connect(t, url))
+		r := w.replicas(t, url, 1)[0]
+		unknown := secret.Mint().Reveal()
+		var statements atomic.Int32
+		var group sync.WaitGroup
+		for range 200 {
+			group.Go(func() {
+				ctx := store.Observe(t.Context(), func(store.Statement) { statements.Add(1) })
+				if _, err := r.Authenticate(ctx, unknown, keys.Use{}); err == nil {
+					t.Error("an unknown key authenticates")
+				}
+			})
+		}
+		group.Wait()
+		if n := statements.Load(); n != 1 {
+			t.Errorf("%d statements", n)
+		}
+	})
+}
+
+// A use that one replica has seen keeps a key alive for another that remembers it from before.
+func TestAKeyThatIsUsedElsewhereLivesOn(t *testing.T) {
+	storetest.EachDialect(t, func(t *testing.T, dialect string) {
+		url := storetest.Migrated(t, dialect)
+		w := newWorld(t, storetest.Connect(t, url))
+		_, err := w.directory.UpdatePolicy(w.as(w.admin), directory.UpdatePolicyInput{NotAccessedExpirationPeriod: graphql.OmittableOf(period("PT1H"))})
+		must(t, err)
+		_, text := w.issue(w.as(w.admin), keys.CreateInput{})
+		all := w.replicas(t, url, 2)
+		for _, r := range all {
+			r.asks(t, text)
+			r.asks(t, text)
+		}
+		w.pass(30 * time.Minute)
+		if _, code := all[0].asks(t, text); code != "" {
+			t.Fatal(code)
+		}
+		w.pass(45 * time.Minute)
+		if _, code := all[1].asks(t, text); code != "" {
+			t.Errorf("a key that was used 45 minutes ago: %s", code)
+		}
+		w.pass(time.Hour)
+		for i, r := range all {
+			if _, code := r.asks(t, text); code != "api_keys.inactive" {
+				t.Errorf("replica %d answers %q", i, code)
+			}
+			if n, code := r.asks(t, text); n != 0 || code != "api_keys.inactive" {
+				t.Errorf("replica %d: %d statements, %q", i, n, code)
+			}
+		}
+	})
+}
+
+// Uses but the first wait to be written together, and are written when it ends.
+func TestUsesAreWrittenTogether(t *testing.T) {
+	storetest.EachDialect(t, func(t *testing.T, dialect string) {
+		url := storetest.Migrated(t, dialect)
+		w := newWorld(t, storetest.Connect(t, url))
+		var ids, texts []string
+		for range 250 {
+			key, text := w.issue(w.as(w.admin), keys.CreateInput{})
+			ids, texts = append(ids, key.ID), append(texts, text)
+		}
+		r := w.replicas(t, url, 1)[0]
+		ctx, cancel := context.WithCancel(t.Context())
+		kept := make(chan struct{})
+		go func() { defer close(kept); r.KeepUses(ctx) }()
+		lastUse := func(id string) time.Time {
+			t.Helper()
+			row, err := w.store.Client.APIKey.Get(w.system(), id)
+			must(t, err)
+			if row.LastUsedAt == nil {
+				return time.Time{}
+			}
+			return *row.LastUsedAt
+		}
+		first := w.clock()
+		for _, text := range texts {
+			r.asks(t, text)
+		}
+		if got := lastUse(ids[0]); !got.Equal(first) {
+			t.Fatalf("the first use is stored as %s", got)
+		}
+		w.pass(time.Minute)
+		for range 3 {
+			for _, text := range texts {
+				if _, code := r.asks(t, text); code != "" {
+					t.Fatal(code)
+				}
+			}
+		}
+		cancel()
+		<-kept
+		for i, id := range ids {
+			if got := lastUse(id); !got.Equal(w.clock()) {
+				t.Fatalf("the use of key %d is stored as %s", i, got)
+			}
+		}
+		w.pass(time.Minute)
+		if r.asks(t, texts[0]); !lastUse(ids[0]).Equal(w.clock()) {
+			t.Error("with nobody to write it, a use was not written at once")
+		}
+	})
+}
+
+// A use that might be written after the key's end by disuse is written at once.
+func TestAUseThatIsNeededSoonIsWrittenAtOnce(t *testing.T) {
+	storetest.EachDialect(t, func(t *testing.T, dialect string) {
+		url := storetest.Migrated(t, dialect)
+		w := newWorld(t, storetest.Connect(t, url))
+		_, err := w.directory.UpdatePolicy(w.as(w.admin), directory.UpdatePolicyInput{NotAccessedExpirationPeriod: graphql.OmittableOf(period("PT10M"))})
+		must(t, err)
+		key, text := w.issue(w.as(w.admin), keys.CreateInput{})
+		r := w.replicas(t, url, 1)[0]
+		ctx, cancel := context.WithCancel(t.Context())
+		kept := make(chan struct{})
+		go func() { defer close(kept); r.KeepUses(ctx) }()
+		defer func() { cancel(); <-kept }()
+		time.Sleep(10 * time.Millisecond)
+		r.asks(t, text)
+		used := w.clock()
+		for _, c := range []struct {
+			before time.Duration
+			once   bool
+		}{{10*time.Second + time.Microsecond, false}, {10 * time.Second, true}} {
+			w.at(used.Add(10*time.Minute - c.before))
+			if _, code := r.asks(t, text); code != "" {
+				t.Fatal(code)
+			}
+			row, err := w.store.Client.APIKey.Get(w.system(), key.ID)
+			must(t, err)
+			if row.LastUsedAt.Equal(w.clock()) != c.once {
+				t.Errorf("%v before the end: the last use is stored as %s at %s", c.before, row.LastUsedAt, w.clock())
+			}
+			if c.once {
+				break
+			}
+		}
+	})
+}
+
+func BenchmarkAuthenticate(b *testing.B) {
+	for _, dialect := range []string{"sqlite3", "postgres"} {
+		b.Run(dialect, func(b *testing.B) {
+			w := newWorld(b, storetest.Open(b, dialect))
+			ctx, cancel := context.WithCancel(b.Context())
+			ended := make(chan struct{})
+			go func() { defer close(ended); w.store.Follow(ctx, slog.New(slog.NewTextHandler(io.Discard, nil))) }()
+			defer func() { cancel(); <-ended }()
+			time.Sleep(200 * time.Millisecond)
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := w.Authenticate(ctx, w.admin, keys.Use{}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
+	}
+}
