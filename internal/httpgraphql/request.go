@@ -68,14 +68,16 @@ func readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refu
 	if !isJSON(r.Header) {
 		return nil, wrongMedia
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), MaxBody)) + bytes.MinRead) // it reads on until there is no more
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, MaxBody))
 	if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
 		return nil, tooLarge
 	}
 	if err != nil {
 		return nil, malformed("The body ended before it was complete.")
 	}
-	return decodeBody(body)
+	return decodeBody(body.Bytes())
 }
 
 func isJSON(header http.Header) bool {

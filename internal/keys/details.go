@@ -57,7 +57,7 @@ func (v *View) Details(timeZone *string) (*Details, error) {
 
 // detail picks what to say. The sentence lacks the instant at its end, unless there is none.
 func (v *View) detail() (DetailsKind, string, *time.Time) {
-	s := stateOf(v.APIKey, v.now)
+	s := v.state
 	switch s.Status {
 	case lifecycle.Revoked:
 		return DetailsRevoked, "Revoked (" + string(v.Revocation().Reason) + ") at ", v.RevokedAt

@@ -119,7 +119,7 @@ type KeyNotLiveError struct {
 
 // NotLive answers the error for a key in a state that is not live.
 func NotLive(v *View) *KeyNotLiveError {
-	s := stateOf(v.APIKey, v.now)
+	s := v.state
 	since := v.SuspendedAt
 	switch {
 	case s.Status.Ended():

@@ -14,13 +14,14 @@ import (
 // zone of the viewer. What the row does not hold is computed from the three.
 type View struct {
 	*db.APIKey
+	state  lifecycle.State // now
 	now    time.Time
 	zone   *time.Location
 	viewer *principal.Principal
 }
 
 func view(ctx context.Context, row *db.APIKey, now time.Time) *View {
-	return &View{APIKey: row, now: now, zone: zoneOf(ctx), viewer: principal.From(ctx)}
+	return &View{APIKey: row, state: stateOf(row, now), now: now, zone: zoneOf(ctx), viewer: principal.From(ctx)}
 }
 
 // Beside is another row in the eyes of the same request, nil for no row.
@@ -28,7 +29,7 @@ func (v *View) Beside(row *db.APIKey) *View {
 	if row == nil {
 		return nil
 	}
-	return &View{APIKey: row, now: v.now, zone: v.zone, viewer: v.viewer}
+	return &View{APIKey: row, state: stateOf(row, v.now), now: v.now, zone: v.zone, viewer: v.viewer}
 }
 
 // View is a row as the caller sees it at an instant.
@@ -38,7 +39,7 @@ func (a *Authority) View(ctx context.Context, row *db.APIKey, now time.Time) *Vi
 
 // ViewIn is a key as nobody in particular sees it at an instant, with details in a time zone.
 func ViewIn(row *db.APIKey, now time.Time, zone *time.Location) *View {
-	return &View{APIKey: row, now: now, zone: zone}
+	return &View{APIKey: row, state: stateOf(row, now), now: now, zone: zone}
 }
 
 func instants(row *db.APIKey) lifecycle.Instants {
@@ -59,7 +60,7 @@ func stateOf(row *db.APIKey, at time.Time) lifecycle.State {
 }
 
 // Status is what the key is now.
-func (v *View) Status() lifecycle.Status { return stateOf(v.APIKey, v.now).Status }
+func (v *View) Status() lifecycle.Status { return v.state.Status }
 
 // ViewerCanAdminister reports whether the caller may change the key.
 func (v *View) ViewerCanAdminister() bool {
@@ -70,12 +71,12 @@ func (v *View) ViewerCanAdminister() bool {
 
 // EndsBecause names the clock that ends the key, nil when none does.
 func (v *View) EndsBecause() *lifecycle.EndReason {
-	return reason(stateOf(v.APIKey, v.now).EndsBecause)
+	return reason(v.state.EndsBecause)
 }
 
 // EffectiveExpiresAt is the earliest end over all clocks, nil when there is none.
 func (v *View) EffectiveExpiresAt() *time.Time {
-	return stateOf(v.APIKey, v.now).EffectiveExpiresAt
+	return v.state.EffectiveExpiresAt
 }
 
 // ExpiresInSeconds is the time to the effective end in whole seconds, 0 when it is over and nil
