@@ -94,9 +94,11 @@ async function run(page, expected) {
   }
 }
 
-async function openExample(page, title) {
+/** Opens an example and waits until GraphiQL has read its operation: until then it would run the one before. */
+async function openExample(page, title, operation) {
   await page.getByRole('button', { name: 'Examples' }).click();
   await page.getByRole('menuitem', { name: title }).click();
+  await page.getByRole('tab', { name: operation }).waitFor();
 }
 
 /** Puts text over what a Monaco editor holds, as a paste would. */
@@ -122,11 +124,11 @@ async function converse(context, page, name) {
   await run(page, `"${name}"`);
   if (KEYTAG_SCREENSHOT) await page.screenshot({ path: KEYTAG_SCREENSHOT });
 
-  await openExample(page, 'Find keys by scope');
+  await openExample(page, 'Find keys by scope', 'KeysByScope');
   await run(page, '"totalCount"');
 
   // The same key in the headers editor and, by mistake, in the text of a query.
-  await openExample(page, 'Who am I?');
+  await openExample(page, 'Who am I?', 'WhoAmI');
   await page.getByRole('button', { name: 'Headers', exact: true }).click();
   const headers = JSON.stringify({ Authorization: `Bearer ${KEYTAG_TOKEN}` });
   await replaceText(page, page.locator('.graphiql-editor-tool .graphiql-editor:not(.hidden)'), headers);
