@@ -11,7 +11,6 @@ import (
 
 	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/fault"
-	"github.com/keytag/keytag/internal/principal"
 )
 
 // denials are the fields of one request that were denied to its caller.
@@ -39,20 +38,13 @@ func deny(ctx context.Context, code string) {
 
 // recordDenials writes one audit event for a request of an authenticated caller that was denied
 // something, with the fields concerned. That it cannot be written fails no request.
-func recordDenials(trail *audit.Trail, log *slog.Logger) graphql.ResponseMiddleware {
-	return func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-		p := principal.From(ctx)
-		if p == nil {
-			return next(ctx)
-		}
-		d := &denials{}
-		response := next(context.WithValue(ctx, denialsKey{}, d))
-		if len(d.fields) > 0 {
-			slices.Sort(d.fields) // fields are resolved side by side
-			if err := trail.Denied(ctx, strings.Join(d.fields, " ")); err != nil {
-				log.ErrorContext(ctx, "record a denial", "error", err)
-			}
-		}
-		return response
+func recordDenials(ctx context.Context, trail *audit.Trail, log *slog.Logger) {
+	d, _ := ctx.Value(denialsKey{}).(*denials)
+	if d == nil || len(d.fields) == 0 {
+		return
+	}
+	slices.Sort(d.fields) // fields are resolved side by side
+	if err := trail.Denied(ctx, strings.Join(d.fields, " ")); err != nil {
+		log.ErrorContext(ctx, "record a denial", "error", err)
 	}
 }

@@ -10,13 +10,12 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/handler"
-	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/keytag/keytag/graph/generated"
+	"github.com/keytag/keytag/graph/model"
+	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/httpgraphql"
 	"github.com/keytag/keytag/internal/keys"
@@ -31,19 +30,18 @@ type Options struct {
 	Log           *slog.Logger
 }
 
-const (
-	maxTokens       = 4_000
-	cachedDocuments = 1_000
-)
+const maxTokens = 4_000 // of a document
 
 // NewHandler answers GraphQL over HTTP from r.
 func NewHandler(r *Resolver, o Options) http.Handler {
-	server := handler.New(generated.NewExecutableSchema(generated.Config{
-		Resolvers:  r,
-		Directives: generated.DirectiveRoot{HasScope: hasScope, Authenticated: authenticated},
-	}))
 	present := presenter(o.Log)
-	server.AddTransport(httpgraphql.Transport{
+	return httpgraphql.New(httpgraphql.Options{
+		Schema: generated.NewExecutableSchema(generated.Config{
+			Resolvers:  r,
+			Directives: generated.DirectiveRoot{HasScope: hasScope, Authenticated: authenticated},
+		}),
+		Introspection: o.Introspection,
+		MaxTokens:     maxTokens,
 		Authenticate: func(r *http.Request) (context.Context, *gqlerror.Error) {
 			ctx, err := o.Authenticate(r)
 			if err != nil {
@@ -51,24 +49,41 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 			}
 			return ctx, nil
 		},
+		Prepare:   func(d *ast.QueryDocument) any { return model.FieldsOf(d) },
+		Begin:     begin,
+		RootField: loadAfresh(r),
+		End:       end(r.Trail, o.Log),
+		Present:   present,
+		Recover: func(_ context.Context, cause any) error {
+			return fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		},
 		Status:      statusOf,
 		BeforeWrite: tellEnd,
 	})
-	server.SetQueryCache(lru.New[*ast.QueryDocument](cachedDocuments))
-	server.SetParserTokenLimit(maxTokens)
-	server.SetErrorPresenter(present)
-	server.SetRecoverFunc(func(_ context.Context, cause any) error {
-		return fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
-	})
-	if o.Introspection {
-		server.Use(extension.Introspection{})
+}
+
+// begin refuses what the caller may not ask for at all.
+func begin(ctx context.Context, o *graphql.OperationContext, fields any) (context.Context, error) {
+	if p := principal.From(ctx); p != nil {
+		if p.Probe && !onlyLooks(o) {
+			return nil, &fault.Error{Code: fault.CodeProbe, Message: "Keytag-Probe: 1 goes only with queries of viewer, viewerKey and serverInfo"}
+		}
+		if p.ReplayOnly && !isRotation(o) {
+			return nil, keys.ReplayOnlyRefusal(ctx)
+		}
+		ctx = context.WithValue(ctx, denialsKey{}, &denials{})
 	}
-	server.AroundOperations(onlyLooks(present))
-	server.AroundOperations(onlyReplays(present))
-	server.AroundRootFields(loadAfresh(r))
-	server.AroundResponses(wholeReplays)
-	server.AroundResponses(recordDenials(r.Trail, o.Log))
-	return server
+	return model.NewContext(ctx, fields.(*model.Fields)), nil
+}
+
+// end records what was denied, and makes a refused replay a refused request.
+func end(trail *audit.Trail, log *slog.Logger) func(context.Context, *graphql.Response) {
+	return func(ctx context.Context, response *graphql.Response) {
+		recordDenials(ctx, trail, log)
+		if p := principal.From(ctx); p != nil && p.ReplayOnly && len(response.Errors) > 0 {
+			response.Data = nil
+		}
+	}
 }
 
 // tellEnd puts the calling key's id and effective end, as the request leaves it, into the headers.
@@ -83,20 +98,9 @@ func tellEnd(ctx context.Context, h http.Header) {
 	}
 }
 
-// onlyLooks holds a probe to asking who the caller is.
-func onlyLooks(present graphql.ErrorPresenterFunc) graphql.OperationMiddleware {
-	return func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-		p, operation := principal.From(ctx), graphql.GetOperationContext(ctx)
-		if p == nil || !p.Probe || operation.Operation.Operation == ast.Query && asksOnlyFor(operation, "Query", looks) {
-			return next(ctx)
-		}
-		return refuse(present(ctx, &fault.Error{Code: fault.CodeProbe, Message: "Keytag-Probe: 1 goes only with queries of viewer, viewerKey and serverInfo"}))
-	}
-}
-
-// refuse answers an operation with an error instead of running it.
-func refuse(err *gqlerror.Error) graphql.ResponseHandler {
-	return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{err}})
+// onlyLooks reports whether an operation only asks who the caller is.
+func onlyLooks(o *graphql.OperationContext) bool {
+	return o.Operation.Operation == ast.Query && asksOnlyFor(o, "Query", looks)
 }
 
 var looks = []string{"viewer", "viewerKey", "serverInfo", "__typename"}
@@ -111,30 +115,11 @@ func asksOnlyFor(o *graphql.OperationContext, root string, names []string) bool 
 	return true
 }
 
-// onlyReplays holds a key that its own rotation ended to asking for the reply of that rotation.
-func onlyReplays(present graphql.ErrorPresenterFunc) graphql.OperationMiddleware {
-	return func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-		p := principal.From(ctx)
-		if p == nil || !p.ReplayOnly || isRotation(graphql.GetOperationContext(ctx)) {
-			return next(ctx)
-		}
-		return refuse(present(ctx, keys.ReplayOnlyRefusal(ctx)))
-	}
-}
-
+// isRotation reports whether an operation asks for one rotation and nothing else, which may be a replay.
 func isRotation(o *graphql.OperationContext) bool {
 	if o.Operation.Operation != ast.Mutation {
 		return false
 	}
 	fields := graphql.CollectFields(o, o.Operation.SelectionSet, []string{"Mutation"})
 	return len(fields) == 1 && asksOnlyFor(o, "Mutation", []string{"rotateViewerKey", "rotateApiKey", "claimRotation"})
-}
-
-// wholeReplays makes a refused replay a refused request.
-func wholeReplays(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-	response := next(ctx)
-	if p := principal.From(ctx); p != nil && p.ReplayOnly && response != nil && len(response.Errors) > 0 {
-		response.Data = nil
-	}
-	return response
 }

@@ -20,6 +20,8 @@ import (
 //     wait side by side; here rows do not wait, since the first takes along what the others need.
 //   - an object is a model.Object. gqlgen prepares each for parts of it that follow in later responses, which
 //     are not made here, and keeps a map of the names it has written.
+//   - the fields of a selection are kept with the document.
+//   - what only parts that follow and resolvers that read their input themselves need is not made.
 //   - a response is written into a buffer that was used before.
 type lean struct{ data *codegen.Data }
 
@@ -82,6 +84,12 @@ var turns = []struct {
 	{regexp.MustCompile(`(\.ResolveConcurrently\(ec\.OperationContext), &deferred, i,\s+true, `), "$1, i, "},
 	{regexp.MustCompile(`(\.ResolveRootConcurrently\(innerCtx, ec\.OperationContext), i,\s+true, `), "$1, i, "},
 	{regexp.MustCompile(`\n\tif n := len\(deferred\.Defers\); n > 0 \{\n.*\n.*\n\t\}\n`), ""},
+	{regexp.MustCompile(`graphql\.CollectFields\(`), "ec.fields.Collect("},
+	{regexp.MustCompile(`type executionContext struct \{\n`), "${0}\tfields *model.Fields\n"},
+	{regexp.MustCompile(`ec := newExecutionContext\(opCtx, e, make\(chan graphql\.DeferredResult\)\)\n`),
+		"ec := newExecutionContext(opCtx, e, nil)\n\tec.fields = model.FieldsFrom(ctx)\n"},
+	{regexp.MustCompile(`(?s)inputUnmarshalers := func\(\) .*?\n\t\}\n`), ""},
+	{regexp.MustCompile(`\n\s*ctx = graphql\.WithLazyInputUnmarshalerIndex\(ctx, inputUnmarshalers\)`), ""},
 	{regexp.MustCompile(`var buf bytes\.Buffer\n\s+data\.MarshalGQL\(&buf\)\n`), ""},
 	{regexp.MustCompile(`buf\.Bytes\(\)`), "model.Encode(data)"},
 }

@@ -3436,53 +3436,8 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
-	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
-	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
-		return graphql.NewInputUnmarshalerIndex(
-			graphql.NewInputUnmarshaler("ApiKeyFilter", ec.unmarshalInputApiKeyFilter),
-			graphql.NewInputUnmarshaler("ApiKeyOrder", ec.unmarshalInputApiKeyOrder),
-			graphql.NewInputUnmarshaler("AuditEventFilter", ec.unmarshalInputAuditEventFilter),
-			graphql.NewInputUnmarshaler("CancelAlertJobInput", ec.unmarshalInputCancelAlertJobInput),
-			graphql.NewInputUnmarshaler("CancelApiKeyNotificationInput", ec.unmarshalInputCancelApiKeyNotificationInput),
-			graphql.NewInputUnmarshaler("ClaimRotationInput", ec.unmarshalInputClaimRotationInput),
-			graphql.NewInputUnmarshaler("CompleteRotationInput", ec.unmarshalInputCompleteRotationInput),
-			graphql.NewInputUnmarshaler("CreateApiKeyInput", ec.unmarshalInputCreateApiKeyInput),
-			graphql.NewInputUnmarshaler("CreateEmailAlertSourceInput", ec.unmarshalInputCreateEmailAlertSourceInput),
-			graphql.NewInputUnmarshaler("CreateEnvironmentInput", ec.unmarshalInputCreateEnvironmentInput),
-			graphql.NewInputUnmarshaler("CreateOperatorMessageAlertSourceInput", ec.unmarshalInputCreateOperatorMessageAlertSourceInput),
-			graphql.NewInputUnmarshaler("CreateProjectInput", ec.unmarshalInputCreateProjectInput),
-			graphql.NewInputUnmarshaler("CreateUserInput", ec.unmarshalInputCreateUserInput),
-			graphql.NewInputUnmarshaler("CreateWebhookAlertSourceInput", ec.unmarshalInputCreateWebhookAlertSourceInput),
-			graphql.NewInputUnmarshaler("DateTimeRange", ec.unmarshalInputDateTimeRange),
-			graphql.NewInputUnmarshaler("DeleteAlertJobInput", ec.unmarshalInputDeleteAlertJobInput),
-			graphql.NewInputUnmarshaler("DeleteAlertSourceInput", ec.unmarshalInputDeleteAlertSourceInput),
-			graphql.NewInputUnmarshaler("DeleteEnvironmentInput", ec.unmarshalInputDeleteEnvironmentInput),
-			graphql.NewInputUnmarshaler("NotificationInput", ec.unmarshalInputNotificationInput),
-			graphql.NewInputUnmarshaler("RemoveApiKeyInput", ec.unmarshalInputRemoveApiKeyInput),
-			graphql.NewInputUnmarshaler("ReplyOperatorMessageInput", ec.unmarshalInputReplyOperatorMessageInput),
-			graphql.NewInputUnmarshaler("ResumeApiKeyInput", ec.unmarshalInputResumeApiKeyInput),
-			graphql.NewInputUnmarshaler("RevokeApiKeyInput", ec.unmarshalInputRevokeApiKeyInput),
-			graphql.NewInputUnmarshaler("RevokeViewerKeyInput", ec.unmarshalInputRevokeViewerKeyInput),
-			graphql.NewInputUnmarshaler("RotateApiKeyInput", ec.unmarshalInputRotateApiKeyInput),
-			graphql.NewInputUnmarshaler("RotateViewerKeyInput", ec.unmarshalInputRotateViewerKeyInput),
-			graphql.NewInputUnmarshaler("RotateWebhookSecretInput", ec.unmarshalInputRotateWebhookSecretInput),
-			graphql.NewInputUnmarshaler("RotationScheduleInput", ec.unmarshalInputRotationScheduleInput),
-			graphql.NewInputUnmarshaler("ScopeDefinitionInput", ec.unmarshalInputScopeDefinitionInput),
-			graphql.NewInputUnmarshaler("ScopeFilter", ec.unmarshalInputScopeFilter),
-			graphql.NewInputUnmarshaler("SetAlertSourceEnabledInput", ec.unmarshalInputSetAlertSourceEnabledInput),
-			graphql.NewInputUnmarshaler("SetApiKeyNotificationInput", ec.unmarshalInputSetApiKeyNotificationInput),
-			graphql.NewInputUnmarshaler("SetRotationScheduleInput", ec.unmarshalInputSetRotationScheduleInput),
-			graphql.NewInputUnmarshaler("SuspendApiKeyInput", ec.unmarshalInputSuspendApiKeyInput),
-			graphql.NewInputUnmarshaler("TestRotationWebhookInput", ec.unmarshalInputTestRotationWebhookInput),
-			graphql.NewInputUnmarshaler("UpdateAlertSourceInput", ec.unmarshalInputUpdateAlertSourceInput),
-			graphql.NewInputUnmarshaler("UpdateApiKeyInput", ec.unmarshalInputUpdateApiKeyInput),
-			graphql.NewInputUnmarshaler("UpdateApiKeyPolicyInput", ec.unmarshalInputUpdateApiKeyPolicyInput),
-			graphql.NewInputUnmarshaler("UpdateProjectInput", ec.unmarshalInputUpdateProjectInput),
-			graphql.NewInputUnmarshaler("UpdateUserInput", ec.unmarshalInputUpdateUserInput),
-			graphql.NewInputUnmarshaler("UpdateViewerInput", ec.unmarshalInputUpdateViewerInput),
-			graphql.NewInputUnmarshaler("VerifyApiKeyInput", ec.unmarshalInputVerifyApiKeyInput),
-		)
-	}
+	ec := newExecutionContext(opCtx, e, nil)
+	ec.fields = model.FieldsFrom(ctx)
 	first := true
 
 	switch opCtx.Operation.Operation {
@@ -3492,7 +3447,6 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			var data graphql.Marshaler
 			if first {
 				first = false
-				ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, inputUnmarshalers)
 				data = ec._Query(ctx, opCtx.Operation.SelectionSet)
 			} else {
 				if atomic.LoadInt32(&ec.PendingDeferred) > 0 {
@@ -3520,7 +3474,6 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 				return nil
 			}
 			first = false
-			ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, inputUnmarshalers)
 			data := ec._Mutation(ctx, opCtx.Operation.SelectionSet)
 
 			return &graphql.Response{
@@ -3534,6 +3487,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 }
 
 type executionContext struct {
+	fields *model.Fields
 	*graphql.ExecutionContextState[ResolverRoot, DirectiveRoot, ComplexityRoot]
 }
 
@@ -23919,7 +23873,7 @@ func (ec *executionContext) _UserError(ctx context.Context, sel ast.SelectionSet
 var actorImplementors = []string{"Actor"}
 
 func (ec *executionContext) _Actor(ctx context.Context, sel ast.SelectionSet, obj *keys.Actor) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, actorImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, actorImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -23956,7 +23910,7 @@ func (ec *executionContext) _Actor(ctx context.Context, sel ast.SelectionSet, ob
 var alertJobImplementors = []string{"AlertJob", "Node"}
 
 func (ec *executionContext) _AlertJob(ctx context.Context, sel ast.SelectionSet, obj *db.Job) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, alertJobImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, alertJobImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24028,7 +23982,7 @@ func (ec *executionContext) _AlertJob(ctx context.Context, sel ast.SelectionSet,
 var alertSourceConnectionImplementors = []string{"AlertSourceConnection"}
 
 func (ec *executionContext) _AlertSourceConnection(ctx context.Context, sel ast.SelectionSet, obj *model.AlertSourceConnection) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, alertSourceConnectionImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, alertSourceConnectionImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24070,7 +24024,7 @@ func (ec *executionContext) _AlertSourceConnection(ctx context.Context, sel ast.
 var alertSourceEdgeImplementors = []string{"AlertSourceEdge"}
 
 func (ec *executionContext) _AlertSourceEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[alert.Source]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, alertSourceEdgeImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, alertSourceEdgeImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24102,7 +24056,7 @@ func (ec *executionContext) _AlertSourceEdge(ctx context.Context, sel ast.Select
 var alertSourcePayloadImplementors = []string{"AlertSourcePayload"}
 
 func (ec *executionContext) _AlertSourcePayload(ctx context.Context, sel ast.SelectionSet, obj *model.AlertSourcePayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, alertSourcePayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, alertSourcePayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24139,7 +24093,7 @@ func (ec *executionContext) _AlertSourcePayload(ctx context.Context, sel ast.Sel
 var alreadyRotatedErrorImplementors = []string{"AlreadyRotatedError", "UserError"}
 
 func (ec *executionContext) _AlreadyRotatedError(ctx context.Context, sel ast.SelectionSet, obj *keys.AlreadyRotatedError) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, alreadyRotatedErrorImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, alreadyRotatedErrorImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24181,7 +24135,7 @@ func (ec *executionContext) _AlreadyRotatedError(ctx context.Context, sel ast.Se
 var apiKeyImplementors = []string{"ApiKey", "Node"}
 
 func (ec *executionContext) _ApiKey(ctx context.Context, sel ast.SelectionSet, obj *keys.View) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, apiKeyImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, apiKeyImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24388,7 +24342,7 @@ func (ec *executionContext) _ApiKey(ctx context.Context, sel ast.SelectionSet, o
 var apiKeyConnectionImplementors = []string{"ApiKeyConnection"}
 
 func (ec *executionContext) _ApiKeyConnection(ctx context.Context, sel ast.SelectionSet, obj *model.APIKeyConnection) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, apiKeyConnectionImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, apiKeyConnectionImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24435,7 +24389,7 @@ func (ec *executionContext) _ApiKeyConnection(ctx context.Context, sel ast.Selec
 var apiKeyDetailsImplementors = []string{"ApiKeyDetails"}
 
 func (ec *executionContext) _ApiKeyDetails(ctx context.Context, sel ast.SelectionSet, obj *keys.Details) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, apiKeyDetailsImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, apiKeyDetailsImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24477,7 +24431,7 @@ func (ec *executionContext) _ApiKeyDetails(ctx context.Context, sel ast.Selectio
 var apiKeyEdgeImplementors = []string{"ApiKeyEdge"}
 
 func (ec *executionContext) _ApiKeyEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[*keys.View]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, apiKeyEdgeImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, apiKeyEdgeImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24509,7 +24463,7 @@ func (ec *executionContext) _ApiKeyEdge(ctx context.Context, sel ast.SelectionSe
 var apiKeyNotificationImplementors = []string{"ApiKeyNotification", "Node"}
 
 func (ec *executionContext) _ApiKeyNotification(ctx context.Context, sel ast.SelectionSet, obj *db.Notification) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, apiKeyNotificationImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, apiKeyNotificationImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24571,7 +24525,7 @@ func (ec *executionContext) _ApiKeyNotification(ctx context.Context, sel ast.Sel
 var apiKeyPolicyImplementors = []string{"ApiKeyPolicy"}
 
 func (ec *executionContext) _ApiKeyPolicy(ctx context.Context, sel ast.SelectionSet, obj *directory.Policy) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, apiKeyPolicyImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, apiKeyPolicyImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24623,7 +24577,7 @@ func (ec *executionContext) _ApiKeyPolicy(ctx context.Context, sel ast.Selection
 var apiKeyPolicyPayloadImplementors = []string{"ApiKeyPolicyPayload"}
 
 func (ec *executionContext) _ApiKeyPolicyPayload(ctx context.Context, sel ast.SelectionSet, obj *model.APIKeyPolicyPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, apiKeyPolicyPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, apiKeyPolicyPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24655,7 +24609,7 @@ func (ec *executionContext) _ApiKeyPolicyPayload(ctx context.Context, sel ast.Se
 var apiKeyStateImplementors = []string{"ApiKeyState"}
 
 func (ec *executionContext) _ApiKeyState(ctx context.Context, sel ast.SelectionSet, obj *keys.State) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, apiKeyStateImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, apiKeyStateImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24697,7 +24651,7 @@ func (ec *executionContext) _ApiKeyState(ctx context.Context, sel ast.SelectionS
 var auditChangeImplementors = []string{"AuditChange"}
 
 func (ec *executionContext) _AuditChange(ctx context.Context, sel ast.SelectionSet, obj *change.Field) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, auditChangeImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, auditChangeImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24734,7 +24688,7 @@ func (ec *executionContext) _AuditChange(ctx context.Context, sel ast.SelectionS
 var auditEventImplementors = []string{"AuditEvent", "Node"}
 
 func (ec *executionContext) _AuditEvent(ctx context.Context, sel ast.SelectionSet, obj *db.AuditEvent) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, auditEventImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, auditEventImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24811,7 +24765,7 @@ func (ec *executionContext) _AuditEvent(ctx context.Context, sel ast.SelectionSe
 var auditEventConnectionImplementors = []string{"AuditEventConnection"}
 
 func (ec *executionContext) _AuditEventConnection(ctx context.Context, sel ast.SelectionSet, obj *model.AuditEventConnection) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, auditEventConnectionImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, auditEventConnectionImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24853,7 +24807,7 @@ func (ec *executionContext) _AuditEventConnection(ctx context.Context, sel ast.S
 var auditEventEdgeImplementors = []string{"AuditEventEdge"}
 
 func (ec *executionContext) _AuditEventEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[*db.AuditEvent]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, auditEventEdgeImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, auditEventEdgeImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24885,7 +24839,7 @@ func (ec *executionContext) _AuditEventEdge(ctx context.Context, sel ast.Selecti
 var cancelAlertJobPayloadImplementors = []string{"CancelAlertJobPayload"}
 
 func (ec *executionContext) _CancelAlertJobPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CancelAlertJobPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, cancelAlertJobPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, cancelAlertJobPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24922,7 +24876,7 @@ func (ec *executionContext) _CancelAlertJobPayload(ctx context.Context, sel ast.
 var cancelApiKeyNotificationPayloadImplementors = []string{"CancelApiKeyNotificationPayload"}
 
 func (ec *executionContext) _CancelApiKeyNotificationPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetAPIKeyNotificationPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, cancelApiKeyNotificationPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, cancelApiKeyNotificationPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24964,7 +24918,7 @@ func (ec *executionContext) _CancelApiKeyNotificationPayload(ctx context.Context
 var completeRotationPayloadImplementors = []string{"CompleteRotationPayload"}
 
 func (ec *executionContext) _CompleteRotationPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CompleteRotationPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, completeRotationPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, completeRotationPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -24996,7 +24950,7 @@ func (ec *executionContext) _CompleteRotationPayload(ctx context.Context, sel as
 var createApiKeyPayloadImplementors = []string{"CreateApiKeyPayload"}
 
 func (ec *executionContext) _CreateApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateAPIKeyPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, createApiKeyPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, createApiKeyPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25048,7 +25002,7 @@ func (ec *executionContext) _CreateApiKeyPayload(ctx context.Context, sel ast.Se
 var deleteAlertJobPayloadImplementors = []string{"DeleteAlertJobPayload"}
 
 func (ec *executionContext) _DeleteAlertJobPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteAlertJobPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, deleteAlertJobPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, deleteAlertJobPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25085,7 +25039,7 @@ func (ec *executionContext) _DeleteAlertJobPayload(ctx context.Context, sel ast.
 var deleteAlertSourcePayloadImplementors = []string{"DeleteAlertSourcePayload"}
 
 func (ec *executionContext) _DeleteAlertSourcePayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteAlertSourcePayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, deleteAlertSourcePayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, deleteAlertSourcePayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25117,7 +25071,7 @@ func (ec *executionContext) _DeleteAlertSourcePayload(ctx context.Context, sel a
 var deleteEnvironmentPayloadImplementors = []string{"DeleteEnvironmentPayload"}
 
 func (ec *executionContext) _DeleteEnvironmentPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteEnvironmentPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, deleteEnvironmentPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, deleteEnvironmentPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25149,7 +25103,7 @@ func (ec *executionContext) _DeleteEnvironmentPayload(ctx context.Context, sel a
 var descriptionTakenErrorImplementors = []string{"DescriptionTakenError", "UserError"}
 
 func (ec *executionContext) _DescriptionTakenError(ctx context.Context, sel ast.SelectionSet, obj *keys.DescriptionTakenError) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, descriptionTakenErrorImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, descriptionTakenErrorImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25191,7 +25145,7 @@ func (ec *executionContext) _DescriptionTakenError(ctx context.Context, sel ast.
 var emailAlertSourceImplementors = []string{"EmailAlertSource", "AlertSource", "Node"}
 
 func (ec *executionContext) _EmailAlertSource(ctx context.Context, sel ast.SelectionSet, obj *alert.EmailSource) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, emailAlertSourceImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, emailAlertSourceImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25248,7 +25202,7 @@ func (ec *executionContext) _EmailAlertSource(ctx context.Context, sel ast.Selec
 var environmentImplementors = []string{"Environment", "Node"}
 
 func (ec *executionContext) _Environment(ctx context.Context, sel ast.SelectionSet, obj *db.Environment) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, environmentImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, environmentImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25295,7 +25249,7 @@ func (ec *executionContext) _Environment(ctx context.Context, sel ast.SelectionS
 var environmentPayloadImplementors = []string{"EnvironmentPayload"}
 
 func (ec *executionContext) _EnvironmentPayload(ctx context.Context, sel ast.SelectionSet, obj *model.EnvironmentPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, environmentPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, environmentPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25327,7 +25281,7 @@ func (ec *executionContext) _EnvironmentPayload(ctx context.Context, sel ast.Sel
 var expiryForecastConnectionImplementors = []string{"ExpiryForecastConnection"}
 
 func (ec *executionContext) _ExpiryForecastConnection(ctx context.Context, sel ast.SelectionSet, obj *model.ExpiryForecastConnection) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, expiryForecastConnectionImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, expiryForecastConnectionImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25364,7 +25318,7 @@ func (ec *executionContext) _ExpiryForecastConnection(ctx context.Context, sel a
 var expiryForecastEdgeImplementors = []string{"ExpiryForecastEdge"}
 
 func (ec *executionContext) _ExpiryForecastEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[*alert.ForecastEntry]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, expiryForecastEdgeImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, expiryForecastEdgeImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25396,7 +25350,7 @@ func (ec *executionContext) _ExpiryForecastEdge(ctx context.Context, sel ast.Sel
 var expiryForecastEntryImplementors = []string{"ExpiryForecastEntry"}
 
 func (ec *executionContext) _ExpiryForecastEntry(ctx context.Context, sel ast.SelectionSet, obj *alert.ForecastEntry) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, expiryForecastEntryImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, expiryForecastEntryImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25453,7 +25407,7 @@ func (ec *executionContext) _ExpiryForecastEntry(ctx context.Context, sel ast.Se
 var expiryOutOfRangeErrorImplementors = []string{"ExpiryOutOfRangeError", "UserError"}
 
 func (ec *executionContext) _ExpiryOutOfRangeError(ctx context.Context, sel ast.SelectionSet, obj *keys.ExpiryOutOfRangeError) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, expiryOutOfRangeErrorImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, expiryOutOfRangeErrorImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25500,7 +25454,7 @@ func (ec *executionContext) _ExpiryOutOfRangeError(ctx context.Context, sel ast.
 var graceOutOfRangeErrorImplementors = []string{"GraceOutOfRangeError", "UserError"}
 
 func (ec *executionContext) _GraceOutOfRangeError(ctx context.Context, sel ast.SelectionSet, obj *keys.GraceOutOfRangeError) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, graceOutOfRangeErrorImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, graceOutOfRangeErrorImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25542,7 +25496,7 @@ func (ec *executionContext) _GraceOutOfRangeError(ctx context.Context, sel ast.S
 var inputErrorImplementors = []string{"InputError", "UserError"}
 
 func (ec *executionContext) _InputError(ctx context.Context, sel ast.SelectionSet, obj *fault.InputError) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, inputErrorImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, inputErrorImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25579,7 +25533,7 @@ func (ec *executionContext) _InputError(ctx context.Context, sel ast.SelectionSe
 var keyNotLiveErrorImplementors = []string{"KeyNotLiveError", "UserError"}
 
 func (ec *executionContext) _KeyNotLiveError(ctx context.Context, sel ast.SelectionSet, obj *keys.KeyNotLiveError) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, keyNotLiveErrorImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, keyNotLiveErrorImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25626,7 +25580,7 @@ func (ec *executionContext) _KeyNotLiveError(ctx context.Context, sel ast.Select
 var mutationImplementors = []string{"Mutation"}
 
 func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, mutationImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, mutationImplementors)
 	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{
 		Object: "Mutation",
 	})
@@ -25894,7 +25848,7 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 var operatorMessageImplementors = []string{"OperatorMessage", "Node"}
 
 func (ec *executionContext) _OperatorMessage(ctx context.Context, sel ast.SelectionSet, obj *db.OperatorMessage) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, operatorMessageImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, operatorMessageImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -25966,7 +25920,7 @@ func (ec *executionContext) _OperatorMessage(ctx context.Context, sel ast.Select
 var operatorMessageAlertSourceImplementors = []string{"OperatorMessageAlertSource", "AlertSource", "Node"}
 
 func (ec *executionContext) _OperatorMessageAlertSource(ctx context.Context, sel ast.SelectionSet, obj *alert.MessageSource) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, operatorMessageAlertSourceImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, operatorMessageAlertSourceImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26018,7 +25972,7 @@ func (ec *executionContext) _OperatorMessageAlertSource(ctx context.Context, sel
 var operatorMessageConnectionImplementors = []string{"OperatorMessageConnection"}
 
 func (ec *executionContext) _OperatorMessageConnection(ctx context.Context, sel ast.SelectionSet, obj *model.OperatorMessageConnection) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, operatorMessageConnectionImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, operatorMessageConnectionImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26060,7 +26014,7 @@ func (ec *executionContext) _OperatorMessageConnection(ctx context.Context, sel 
 var operatorMessageEdgeImplementors = []string{"OperatorMessageEdge"}
 
 func (ec *executionContext) _OperatorMessageEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[*db.OperatorMessage]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, operatorMessageEdgeImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, operatorMessageEdgeImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26092,7 +26046,7 @@ func (ec *executionContext) _OperatorMessageEdge(ctx context.Context, sel ast.Se
 var organizationImplementors = []string{"Organization", "Node"}
 
 func (ec *executionContext) _Organization(ctx context.Context, sel ast.SelectionSet, obj *db.Organization) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, organizationImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, organizationImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26134,7 +26088,7 @@ func (ec *executionContext) _Organization(ctx context.Context, sel ast.Selection
 var pageInfoImplementors = []string{"PageInfo"}
 
 func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet, obj *model.PageInfo) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, pageInfoImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, pageInfoImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26176,7 +26130,7 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 var permissionAnswerImplementors = []string{"PermissionAnswer"}
 
 func (ec *executionContext) _PermissionAnswer(ctx context.Context, sel ast.SelectionSet, obj *keys.Permission) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, permissionAnswerImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, permissionAnswerImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26218,7 +26172,7 @@ func (ec *executionContext) _PermissionAnswer(ctx context.Context, sel ast.Selec
 var policySourceImplementors = []string{"PolicySource"}
 
 func (ec *executionContext) _PolicySource(ctx context.Context, sel ast.SelectionSet, obj *directory.PolicySource) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, policySourceImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, policySourceImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26250,7 +26204,7 @@ func (ec *executionContext) _PolicySource(ctx context.Context, sel ast.Selection
 var projectImplementors = []string{"Project", "Node"}
 
 func (ec *executionContext) _Project(ctx context.Context, sel ast.SelectionSet, obj *db.Project) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, projectImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, projectImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26312,7 +26266,7 @@ func (ec *executionContext) _Project(ctx context.Context, sel ast.SelectionSet, 
 var projectConnectionImplementors = []string{"ProjectConnection"}
 
 func (ec *executionContext) _ProjectConnection(ctx context.Context, sel ast.SelectionSet, obj *model.ProjectConnection) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, projectConnectionImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, projectConnectionImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26354,7 +26308,7 @@ func (ec *executionContext) _ProjectConnection(ctx context.Context, sel ast.Sele
 var projectEdgeImplementors = []string{"ProjectEdge"}
 
 func (ec *executionContext) _ProjectEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[*db.Project]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, projectEdgeImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, projectEdgeImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26386,7 +26340,7 @@ func (ec *executionContext) _ProjectEdge(ctx context.Context, sel ast.SelectionS
 var projectPayloadImplementors = []string{"ProjectPayload"}
 
 func (ec *executionContext) _ProjectPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ProjectPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, projectPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, projectPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26418,7 +26372,7 @@ func (ec *executionContext) _ProjectPayload(ctx context.Context, sel ast.Selecti
 var queryImplementors = []string{"Query"}
 
 func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, queryImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, queryImplementors)
 	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{
 		Object: "Query",
 	})
@@ -26542,7 +26496,7 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 var removeApiKeyPayloadImplementors = []string{"RemoveApiKeyPayload"}
 
 func (ec *executionContext) _RemoveApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RemoveAPIKeyPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, removeApiKeyPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, removeApiKeyPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26574,7 +26528,7 @@ func (ec *executionContext) _RemoveApiKeyPayload(ctx context.Context, sel ast.Se
 var replyOperatorMessagePayloadImplementors = []string{"ReplyOperatorMessagePayload"}
 
 func (ec *executionContext) _ReplyOperatorMessagePayload(ctx context.Context, sel ast.SelectionSet, obj *model.ReplyOperatorMessagePayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, replyOperatorMessagePayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, replyOperatorMessagePayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26606,7 +26560,7 @@ func (ec *executionContext) _ReplyOperatorMessagePayload(ctx context.Context, se
 var resumeApiKeyPayloadImplementors = []string{"ResumeApiKeyPayload"}
 
 func (ec *executionContext) _ResumeApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ResumeAPIKeyPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, resumeApiKeyPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, resumeApiKeyPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26638,7 +26592,7 @@ func (ec *executionContext) _ResumeApiKeyPayload(ctx context.Context, sel ast.Se
 var revocationImplementors = []string{"Revocation"}
 
 func (ec *executionContext) _Revocation(ctx context.Context, sel ast.SelectionSet, obj *keys.Revocation) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, revocationImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, revocationImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26680,7 +26634,7 @@ func (ec *executionContext) _Revocation(ctx context.Context, sel ast.SelectionSe
 var revokeApiKeyPayloadImplementors = []string{"RevokeApiKeyPayload"}
 
 func (ec *executionContext) _RevokeApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RevokeAPIKeyPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, revokeApiKeyPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, revokeApiKeyPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26712,7 +26666,7 @@ func (ec *executionContext) _RevokeApiKeyPayload(ctx context.Context, sel ast.Se
 var rotateApiKeyPayloadImplementors = []string{"RotateApiKeyPayload"}
 
 func (ec *executionContext) _RotateApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RotateAPIKeyPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, rotateApiKeyPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, rotateApiKeyPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26764,7 +26718,7 @@ func (ec *executionContext) _RotateApiKeyPayload(ctx context.Context, sel ast.Se
 var rotateWebhookSecretPayloadImplementors = []string{"RotateWebhookSecretPayload"}
 
 func (ec *executionContext) _RotateWebhookSecretPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RotateWebhookSecretPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, rotateWebhookSecretPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, rotateWebhookSecretPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26796,7 +26750,7 @@ func (ec *executionContext) _RotateWebhookSecretPayload(ctx context.Context, sel
 var rotationImplementors = []string{"Rotation", "Node"}
 
 func (ec *executionContext) _Rotation(ctx context.Context, sel ast.SelectionSet, obj *keys.Rotation) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, rotationImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, rotationImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26868,7 +26822,7 @@ func (ec *executionContext) _Rotation(ctx context.Context, sel ast.SelectionSet,
 var rotationScheduleImplementors = []string{"RotationSchedule"}
 
 func (ec *executionContext) _RotationSchedule(ctx context.Context, sel ast.SelectionSet, obj *keys.Schedule) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, rotationScheduleImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, rotationScheduleImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26920,7 +26874,7 @@ func (ec *executionContext) _RotationSchedule(ctx context.Context, sel ast.Selec
 var scopeDefinitionImplementors = []string{"ScopeDefinition"}
 
 func (ec *executionContext) _ScopeDefinition(ctx context.Context, sel ast.SelectionSet, obj *catalogue.Definition) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, scopeDefinitionImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, scopeDefinitionImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26957,7 +26911,7 @@ func (ec *executionContext) _ScopeDefinition(ctx context.Context, sel ast.Select
 var scopeErrorImplementors = []string{"ScopeError", "UserError"}
 
 func (ec *executionContext) _ScopeError(ctx context.Context, sel ast.SelectionSet, obj *keys.ScopeError) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, scopeErrorImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, scopeErrorImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -26999,7 +26953,7 @@ func (ec *executionContext) _ScopeError(ctx context.Context, sel ast.SelectionSe
 var serverInfoImplementors = []string{"ServerInfo"}
 
 func (ec *executionContext) _ServerInfo(ctx context.Context, sel ast.SelectionSet, obj *model.ServerInfo) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, serverInfoImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, serverInfoImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27036,7 +26990,7 @@ func (ec *executionContext) _ServerInfo(ctx context.Context, sel ast.SelectionSe
 var setApiKeyNotificationPayloadImplementors = []string{"SetApiKeyNotificationPayload"}
 
 func (ec *executionContext) _SetApiKeyNotificationPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetAPIKeyNotificationPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, setApiKeyNotificationPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, setApiKeyNotificationPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27078,7 +27032,7 @@ func (ec *executionContext) _SetApiKeyNotificationPayload(ctx context.Context, s
 var setRotationSchedulePayloadImplementors = []string{"SetRotationSchedulePayload"}
 
 func (ec *executionContext) _SetRotationSchedulePayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetRotationSchedulePayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, setRotationSchedulePayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, setRotationSchedulePayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27115,7 +27069,7 @@ func (ec *executionContext) _SetRotationSchedulePayload(ctx context.Context, sel
 var suspendApiKeyPayloadImplementors = []string{"SuspendApiKeyPayload"}
 
 func (ec *executionContext) _SuspendApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SuspendAPIKeyPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, suspendApiKeyPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, suspendApiKeyPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27147,7 +27101,7 @@ func (ec *executionContext) _SuspendApiKeyPayload(ctx context.Context, sel ast.S
 var testRotationWebhookPayloadImplementors = []string{"TestRotationWebhookPayload"}
 
 func (ec *executionContext) _TestRotationWebhookPayload(ctx context.Context, sel ast.SelectionSet, obj *model.TestRotationWebhookPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, testRotationWebhookPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, testRotationWebhookPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27189,7 +27143,7 @@ func (ec *executionContext) _TestRotationWebhookPayload(ctx context.Context, sel
 var updateApiKeyPayloadImplementors = []string{"UpdateApiKeyPayload"}
 
 func (ec *executionContext) _UpdateApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateAPIKeyPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, updateApiKeyPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, updateApiKeyPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27221,7 +27175,7 @@ func (ec *executionContext) _UpdateApiKeyPayload(ctx context.Context, sel ast.Se
 var userImplementors = []string{"User", "Node"}
 
 func (ec *executionContext) _User(ctx context.Context, sel ast.SelectionSet, obj *db.User) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, userImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, userImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27303,7 +27257,7 @@ func (ec *executionContext) _User(ctx context.Context, sel ast.SelectionSet, obj
 var userConnectionImplementors = []string{"UserConnection"}
 
 func (ec *executionContext) _UserConnection(ctx context.Context, sel ast.SelectionSet, obj *model.UserConnection) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, userConnectionImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, userConnectionImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27345,7 +27299,7 @@ func (ec *executionContext) _UserConnection(ctx context.Context, sel ast.Selecti
 var userEdgeImplementors = []string{"UserEdge"}
 
 func (ec *executionContext) _UserEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[*db.User]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, userEdgeImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, userEdgeImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27377,7 +27331,7 @@ func (ec *executionContext) _UserEdge(ctx context.Context, sel ast.SelectionSet,
 var userPayloadImplementors = []string{"UserPayload"}
 
 func (ec *executionContext) _UserPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UserPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, userPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, userPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27409,7 +27363,7 @@ func (ec *executionContext) _UserPayload(ctx context.Context, sel ast.SelectionS
 var verifyApiKeyPayloadImplementors = []string{"VerifyApiKeyPayload"}
 
 func (ec *executionContext) _VerifyApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *model.VerifyAPIKeyPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, verifyApiKeyPayloadImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, verifyApiKeyPayloadImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27456,7 +27410,7 @@ func (ec *executionContext) _VerifyApiKeyPayload(ctx context.Context, sel ast.Se
 var webhookAlertSourceImplementors = []string{"WebhookAlertSource", "AlertSource", "Node"}
 
 func (ec *executionContext) _WebhookAlertSource(ctx context.Context, sel ast.SelectionSet, obj *alert.WebhookSource) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, webhookAlertSourceImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, webhookAlertSourceImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27503,7 +27457,7 @@ func (ec *executionContext) _WebhookAlertSource(ctx context.Context, sel ast.Sel
 var __DirectiveImplementors = []string{"__Directive"}
 
 func (ec *executionContext) ___Directive(ctx context.Context, sel ast.SelectionSet, obj *introspection.Directive) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, __DirectiveImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, __DirectiveImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27550,7 +27504,7 @@ func (ec *executionContext) ___Directive(ctx context.Context, sel ast.SelectionS
 var __EnumValueImplementors = []string{"__EnumValue"}
 
 func (ec *executionContext) ___EnumValue(ctx context.Context, sel ast.SelectionSet, obj *introspection.EnumValue) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, __EnumValueImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, __EnumValueImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27592,7 +27546,7 @@ func (ec *executionContext) ___EnumValue(ctx context.Context, sel ast.SelectionS
 var __FieldImplementors = []string{"__Field"}
 
 func (ec *executionContext) ___Field(ctx context.Context, sel ast.SelectionSet, obj *introspection.Field) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, __FieldImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, __FieldImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27644,7 +27598,7 @@ func (ec *executionContext) ___Field(ctx context.Context, sel ast.SelectionSet, 
 var __InputValueImplementors = []string{"__InputValue"}
 
 func (ec *executionContext) ___InputValue(ctx context.Context, sel ast.SelectionSet, obj *introspection.InputValue) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, __InputValueImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, __InputValueImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27696,7 +27650,7 @@ func (ec *executionContext) ___InputValue(ctx context.Context, sel ast.Selection
 var __SchemaImplementors = []string{"__Schema"}
 
 func (ec *executionContext) ___Schema(ctx context.Context, sel ast.SelectionSet, obj *introspection.Schema) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, __SchemaImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, __SchemaImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {
@@ -27748,7 +27702,7 @@ func (ec *executionContext) ___Schema(ctx context.Context, sel ast.SelectionSet,
 var __TypeImplementors = []string{"__Type"}
 
 func (ec *executionContext) ___Type(ctx context.Context, sel ast.SelectionSet, obj *introspection.Type) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, __TypeImplementors)
+	fields := ec.fields.Collect(ec.OperationContext, sel, __TypeImplementors)
 
 	out := model.NewObject(fields)
 	for i, field := range fields {

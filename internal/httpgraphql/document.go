@@ -1,13 +1,12 @@
 package httpgraphql
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
@@ -19,38 +18,50 @@ const (
 	maxMessage = 300 // bytes of text that repeats names of the document
 )
 
-// explain gives the errors of a document or its variables our codes, and takes
-// out what the parser and the validator repeat of string literals and variable
-// values: either may be a secret. Errors of other origin stay as they are.
-func explain(errs gqlerror.List, operation *graphql.OperationContext) gqlerror.List {
+// The parser and the validator repeat string literals and variable values in
+// their messages; either may be a secret. What follows takes them out, and gives
+// the errors our codes.
+
+func explainSyntax(err error) *gqlerror.Error {
+	located := locate(err)
+	return about(located, CodeParseFailed, withoutTokens(located.Message))
+}
+
+func explainInvalid(errs gqlerror.List) gqlerror.List {
 	explained := make(gqlerror.List, 0, min(len(errs), maxErrors))
 	for _, err := range errs[:min(len(errs), maxErrors)] {
-		switch err.Extensions["code"] {
-		case errcode.ParseFailed:
-			err = about(err, CodeParseFailed, withoutTokens(err.Message))
-		case errcode.ValidationFailed:
-			err = explainInvalid(err, operation)
-		}
-		explained = append(explained, err)
+		explained = append(explained, invalid(err.Locations, withoutLiterals(err.Message)))
 	}
 	return explained
 }
 
-func explainInvalid(err *gqlerror.Error, operation *graphql.OperationContext) *gqlerror.Error {
-	switch {
-	case err.Message == "no operation provided":
-		return about(err, CodeValidationFailed, "The document holds no operation.")
-	case operation.Doc == nil:
-		return about(err, CodeValidationFailed, withoutLiterals(err.Message))
-	case operation.Operation == nil && operation.OperationName == "":
-		return about(err, CodeValidationFailed, "The document holds several operations; choose one with `operationName`.")
-	case operation.Operation == nil:
-		return about(err, CodeValidationFailed, "The document holds no operation with the name given in `operationName`.")
+// noOperation is about a document that has none of this name, or several and none was named.
+func noOperation(name string) *gqlerror.Error {
+	if name == "" {
+		return invalid(nil, "The document holds several operations; choose one with `operationName`.")
 	}
-	path := variablePath(err.Path)
-	explained := about(err, CodeValidationFailed, fmt.Sprintf("Variable `$%s` %s.", path, variableProblem(err.Message)))
+	return invalid(nil, "The document holds no operation with the name given in `operationName`.")
+}
+
+func explainVariable(err error) *gqlerror.Error {
+	located := locate(err)
+	path := variablePath(located.Path)
+	explained := invalid(located.Locations, fmt.Sprintf("Variable `$%s` %s.", path, variableProblem(located.Message)))
 	explained.Extensions["fields"] = []string{path}
 	return explained
+}
+
+// locate is an error of the parser or the validator, which are of this type.
+func locate(err error) *gqlerror.Error {
+	located := (*gqlerror.Error)(nil)
+	if !errors.As(err, &located) {
+		return &gqlerror.Error{}
+	}
+	return located
+}
+
+func invalid(at []gqlerror.Location, message string) *gqlerror.Error {
+	return about(&gqlerror.Error{Locations: at}, CodeValidationFailed, message)
 }
 
 // about is a request error: it has places in the document but no path, which

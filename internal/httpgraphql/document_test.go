@@ -49,7 +49,7 @@ func ask(t *testing.T, url, query, variables string) ([]graphQLError, string) {
 }
 
 func TestDocumentErrors(t *testing.T) {
-	server := newServer(t, Transport{})
+	server := newServer(t, Options{})
 	cases := []struct{ query, code, message, locations string }{
 		{``, CodeValidationFailed, "The document holds no operation.", ""},
 		{`{`, CodeParseFailed, "Expected Name, found <EOF>", "1:2"},
@@ -100,7 +100,7 @@ func TestDocumentErrors(t *testing.T) {
 }
 
 func TestVariableErrors(t *testing.T) {
-	server := newServer(t, Transport{})
+	server := newServer(t, Options{})
 	cases := []struct{ definition, variables, message, field string }{
 		{"$v:ID!", `{}`, "Variable `$v` is required.", "v"},
 		{"$v:ID!", `{"v":null}`, "Variable `$v` must not be null.", "v"},
@@ -163,11 +163,11 @@ func TestUnknownOperationNameIsNotRepeated(t *testing.T) {
 		body: `{"query":"query A{name}","operationName":"sesame"}`, status: 200,
 		want: errorBody(CodeValidationFailed, "The document holds no operation with the name given in `operationName`."),
 	}
-	c.run(t, newServer(t, Transport{}))
+	c.run(t, newServer(t, Options{}))
 }
 
 func TestManyAndLongErrorsAreCut(t *testing.T) {
-	server := newServer(t, Transport{})
+	server := newServer(t, Options{})
 	var many strings.Builder
 	for i := range 500 {
 		fmt.Fprintf(&many, "x%d ", i)
@@ -185,7 +185,7 @@ func TestManyAndLongErrorsAreCut(t *testing.T) {
 // A key in a place where names are repeated is masked like in the log.
 func TestKeyAsNameIsMasked(t *testing.T) {
 	const hidden = "0123456789abcdefghijABCDEFGHIJ01crc32X"
-	server := newServer(t, Transport{})
+	server := newServer(t, Options{})
 	for _, query := range []string{
 		"{ktg_4fQ9xT2aB1_" + hidden + "}",
 		"ktg_4fQ9xT2aB1_" + hidden,

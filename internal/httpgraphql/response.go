@@ -18,12 +18,12 @@ import (
 	"github.com/keytag/keytag/internal/telemetry"
 )
 
-// status is that of the specification unless t.Status knows better. A response
+// status is that of the specification unless h.Status knows better. A response
 // without a `data` member is a request error: nothing was executed.
-func (t Transport) status(response *graphql.Response, media string) int {
-	if t.Status != nil && (len(response.Data) == 0 || string(response.Data) == "null") {
+func (h *handler) status(response *graphql.Response, media string) int {
+	if h.Status != nil && (len(response.Data) == 0 || string(response.Data) == "null") {
 		for _, err := range response.Errors {
-			if status := t.Status(err); status != 0 {
+			if status := h.Status(err); status != 0 {
 				return status
 			}
 		}
@@ -34,20 +34,20 @@ func (t Transport) status(response *graphql.Response, media string) int {
 	return http.StatusOK
 }
 
-func (t Transport) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) {
+func (h *handler) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) {
 	if refused.allow != "" {
 		w.Header().Set("Allow", refused.allow)
 	}
 	if refused == tooLarge {
 		w.Header().Set("Connection", "close") // the rest of the body is not read
 	}
-	t.write(w, r, &graphql.Response{Errors: gqlerror.List{{
+	h.write(w, r, &graphql.Response{Errors: gqlerror.List{{
 		Message:    refused.message,
 		Extensions: map[string]any{"code": refused.code},
 	}}}, refused.status)
 }
 
-func (t Transport) write(w http.ResponseWriter, r *http.Request, response *graphql.Response, status int) {
+func (h *handler) write(w http.ResponseWriter, r *http.Request, response *graphql.Response, status int) {
 	errs := withRequestID(response.Errors, telemetry.RequestID(r.Context()))
 	head, tail, err := around(errs, response)
 	if err != nil {
@@ -66,8 +66,8 @@ func (t Transport) write(w http.ResponseWriter, r *http.Request, response *graph
 		header.Set("Retry-After", "1")
 	}
 	header.Set("Content-Length", strconv.Itoa(len(head)+len(response.Data)+len(tail)))
-	if t.BeforeWrite != nil {
-		t.BeforeWrite(r.Context(), header)
+	if h.BeforeWrite != nil {
+		h.BeforeWrite(r.Context(), header)
 	}
 	w.WriteHeader(status)
 	// In one piece, which costs less than sending several.

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -57,33 +56,29 @@ func answer(ctx context.Context) *graphql.Response {
 	return &graphql.Response{Data: []byte(`{"` + field.Alias + `":"<ok>"}`)}
 }
 
-// limited is an extension that refuses an operation before it is executed.
-type limited struct{}
-
-func (limited) ExtensionName() string                   { return "Limited" }
-func (limited) Validate(graphql.ExecutableSchema) error { return nil }
-func (limited) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+// limited refuses some operations.
+func limited(ctx context.Context, op *graphql.OperationContext, _ any) (context.Context, error) {
 	switch op.Operation.Name {
 	case "TooMuch":
-		return coded("limits.cost", "too much")
+		return nil, coded("limits.cost", "too much")
 	case "Unavailable":
-		return coded("auth.unavailable", "ask later")
+		return nil, coded("auth.unavailable", "ask later")
 	}
-	return nil
+	return ctx, nil
 }
 
-func newServer(t testing.TB, transport Transport) *httptest.Server {
+func newServer(t testing.TB, o Options) *httptest.Server {
 	t.Helper()
 	schema := gqlparser.MustLoadSchema(&ast.Source{Input: schemaText})
-	server := handler.New(&graphql.ExecutableSchemaMock{
+	o.Schema = &graphql.ExecutableSchemaMock{
 		SchemaFunc: func() *ast.Schema { return schema },
 		ExecFunc: func(context.Context) graphql.ResponseHandler {
 			return func(ctx context.Context) *graphql.Response { return answer(ctx) }
 		},
-	})
-	server.SetRecoverFunc(func(context.Context, any) error { return coded("internal", "masked") })
-	server.AddTransport(transport)
-	server.Use(limited{})
+	}
+	o.Begin, o.Present = limited, graphql.DefaultErrorPresenter
+	o.Recover = func(context.Context, any) error { return coded("internal", "masked") }
+	server := New(o)
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := telemetry.WithRequest(r.Context(), &telemetry.Request{ID: r.Header.Get("X-Request-Id")})
 		if r.Header.Get("X-Test-Cancel") != "" {

@@ -1,5 +1,5 @@
-// Package httpgraphql carries GraphQL over HTTP for a gqlgen server, to the
-// letter of the GraphQL-over-HTTP specification
+// Package httpgraphql serves a schema that gqlgen made code for over HTTP, to
+// the letter of the GraphQL-over-HTTP specification
 // (https://graphql.github.io/graphql-over-http/draft/): POST with a JSON body,
 // and GET for queries. There are no form bodies, no uploads and no batches.
 //
@@ -35,13 +35,31 @@ const (
 // MaxBody is the size of the largest accepted body in bytes.
 const MaxBody = 1 << 20
 
-// Transport answers every request that reaches it, whatever its method and
-// media type. Errors of the document reach the server's error presenter as
-// *gqlerror.Error with their code set; it must let them through.
-type Transport struct {
+// Options say what is answered, to whom, and how.
+type Options struct {
+	// Schema resolves the fields.
+	Schema graphql.ExecutableSchema
+	// Introspection lets documents ask for the schema.
+	Introspection bool
+	// MaxTokens is how many tokens a document has at most; 0 for no limit.
+	MaxTokens int
 	// Authenticate binds the request to its caller before anything of it is
 	// read; an error, with its code set, is the whole answer. Optional.
 	Authenticate func(*http.Request) (context.Context, *gqlerror.Error)
+	// Prepare is told each validated document once, and its answer is kept with
+	// it, for Begin. It may be used by several requests at once. Optional.
+	Prepare func(*ast.QueryDocument) any
+	// Begin may bind an operation that is about to run to more; an error refuses
+	// it. Optional.
+	Begin func(ctx context.Context, operation *graphql.OperationContext, prepared any) (context.Context, error)
+	// RootField runs around each field of Query and Mutation. Optional.
+	RootField graphql.RootFieldMiddleware
+	// End may change the response of an operation that ran. Optional.
+	End func(context.Context, *graphql.Response)
+	// Present maps an error of a resolver or of Begin outward.
+	Present graphql.ErrorPresenterFunc
+	// Recover makes an error of a panic of a resolver.
+	Recover graphql.RecoverFunc
 	// Status is asked, when the response has no data, for the HTTP status of
 	// each error in turn; the first that is not 0 wins. Without one the status
 	// is that of the specification. Optional.
@@ -51,54 +69,59 @@ type Transport struct {
 	BeforeWrite func(context.Context, http.Header)
 }
 
-var _ graphql.Transport = Transport{}
+type handler struct {
+	Options
+	documents documents
+}
 
-// Supports is true: nothing is left for another transport after this one.
-func (Transport) Supports(*http.Request) bool { return true }
+// New is a handler that answers every request that reaches it, whatever its
+// method and media type.
+func New(o Options) http.Handler {
+	if o.RootField == nil {
+		o.RootField = func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) }
+	}
+	return &handler{Options: o}
+}
 
-// Do answers one request.
-func (t Transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+// ServeHTTP answers one request.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	media, acceptable := negotiate(r.Header.Values("Accept"))
-	// Set before anything can fail, so that an answer to a panic carries them too.
 	w.Header().Set("Content-Type", media+"; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 
 	if !acceptable {
-		t.refuse(w, r, notAcceptable)
+		h.refuse(w, r, notAcceptable)
 		return
 	}
-	if t.Authenticate != nil {
-		ctx, err := t.Authenticate(r)
+	if h.Authenticate != nil {
+		ctx, err := h.Authenticate(r)
 		if err != nil {
 			response := &graphql.Response{Errors: gqlerror.List{err}}
-			t.write(w, r, response, t.status(response, media))
+			h.write(w, r, response, h.status(response, media))
 			return
 		}
 		r = r.WithContext(ctx)
 	}
 	params, refused := read(w, r)
 	if refused != nil {
-		t.refuse(w, r, refused)
+		h.refuse(w, r, refused)
 		return
 	}
-	operation, errs := exec.CreateOperationContext(r.Context(), params)
+	operation, prepared, errs := h.operation(params)
 	if len(errs) > 0 {
-		ctx := graphql.WithOperationContext(r.Context(), operation)
-		response := exec.DispatchError(ctx, explain(errs, operation))
-		t.write(w, r, response, t.status(response, media))
+		response := &graphql.Response{Errors: errs}
+		h.write(w, r, response, h.status(response, media))
 		return
 	}
 	if r.Method != http.MethodPost && operation.Operation.Operation != ast.Query {
-		t.refuse(w, r, queriesOnly)
+		h.refuse(w, r, queriesOnly)
 		return
 	}
 	telemetry.Annotate(r.Context(), slog.String("operation", shorten(telemetry.Redact(operation.Operation.Name), 64)))
-
-	next, ctx := exec.DispatchOperation(r.Context(), operation)
-	response := next(ctx)
-	if response == nil {
-		t.refuse(w, r, interrupted)
+	if r.Context().Err() != nil {
+		h.refuse(w, r, interrupted)
 		return
 	}
-	t.write(w, r, response, t.status(response, media))
+	response := h.execute(r.Context(), operation, prepared)
+	h.write(w, r, response, h.status(response, media))
 }

@@ -32,7 +32,7 @@ const (
 )
 
 func TestPost(t *testing.T) {
-	runAll(t, newServer(t, Transport{}), []conversation{
+	runAll(t, newServer(t, Options{}), []conversation{
 		{name: "query", body: `{"query":"{name}"}`, status: 200, headers: asJSON, want: ok},
 		{name: "mutation", body: `{"query":"mutation{rename(name:\"a\")}"}`, status: 200, want: `{"data":{"rename":"<ok>"}}`},
 		{name: "charset", header: "Content-Type: application/json;charset=UTF-8", body: `{"query":"{name}"}`, status: 200, want: ok},
@@ -68,7 +68,7 @@ func TestPost(t *testing.T) {
 }
 
 func TestGet(t *testing.T) {
-	runAll(t, newServer(t, Transport{}), []conversation{
+	runAll(t, newServer(t, Options{}), []conversation{
 		{name: "query", method: "GET", path: get("query", "{name}"), status: 200, headers: asJSON, want: ok},
 		{name: "head", method: "HEAD", path: get("query", "{name}"), status: 200, headers: asJSON},
 		{name: "all parameters", method: "GET", path: get("query", "query A($i:ID){find(id:$i)} query B{name}", "operationName", "A", "variables", `{"i":"1"}`, "extensions", "{}"), status: 200, want: `{"data":{"find":"<ok>"}}`},
@@ -96,7 +96,7 @@ func TestAccept(t *testing.T) {
 	accepts := func(name, header, headers string) conversation {
 		return conversation{name: name, header: "Accept: " + header, body: query, status: 200, headers: headers, want: ok}
 	}
-	runAll(t, newServer(t, Transport{}), []conversation{
+	runAll(t, newServer(t, Options{}), []conversation{
 		accepts("none", "", asJSON),
 		accepts("anything", "*/*", asJSON),
 		accepts("any application", "application/*", asJSON),
@@ -121,7 +121,7 @@ func TestAccept(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	runAll(t, newServer(t, Transport{Status: table}), []conversation{
+	runAll(t, newServer(t, Options{Status: table}), []conversation{
 		{name: "parse error", body: `{"query":"{"}`, status: 200, headers: asJSON + "\nX-Cloud-Error-Codes: graphql.parse_failed"},
 		{name: "parse error, new type", header: wantNew, body: `{"query":"{"}`, status: 400, headers: asResponse},
 		{name: "refused by an extension", body: `{"query":"query TooMuch{name}"}`, status: 200, want: errorBody("limits.cost", "too much")},
@@ -137,14 +137,9 @@ func TestStatus(t *testing.T) {
 	})
 }
 
-func TestPanicIsAnsweredAsJSON(t *testing.T) {
-	c := conversation{body: `{"query":"{panics}"}`, status: 500, headers: asJSON}
-	c.run(t, newServer(t, Transport{}))
-}
-
 func TestBeforeWrite(t *testing.T) {
 	calls := 0
-	server := newServer(t, Transport{BeforeWrite: func(ctx context.Context, header http.Header) {
+	server := newServer(t, Options{BeforeWrite: func(ctx context.Context, header http.Header) {
 		calls++
 		if header.Get("Content-Length") == "" || ctx.Err() != nil {
 			t.Errorf("called too early or with another context: %v", header)
