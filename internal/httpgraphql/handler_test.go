@@ -41,7 +41,7 @@ func TestPost(t *testing.T) {
 		{name: "unknown member ignored", body: `{"query":"{name}","id":"x"}`, status: 200, want: ok},
 		{name: "white space around", body: " \n{\"query\":\"{name}\"}\r\n ", status: 200, want: ok},
 		{name: "no body", status: 400, headers: asJSON, want: errorBody(CodeMalformed, noJSONObject)},
-		{name: "no JSON", body: `{ "query`, status: 400, want: errorBody(CodeMalformed, "The body is not valid JSON after byte 2.")},
+		{name: "no JSON", body: `{ "query`, status: 400, want: errorBody(CodeMalformed, "The body is not valid JSON after byte 1.")},
 		{name: "JSON of another kind", body: `"{name}"`, status: 400, want: errorBody(CodeMalformed, noJSONObject)},
 		{name: "batch", body: `[{"query":"{name}"}]`, status: 400, want: errorBody(CodeMalformed, noJSONObject)},
 		{name: "two objects", body: `{"query":"{name}"}{}`, status: 400, want: errorBody(CodeMalformed, "The body must be one JSON object and nothing after it.")},
@@ -63,7 +63,7 @@ func TestPost(t *testing.T) {
 		{name: "compressed", header: "Content-Encoding: gzip", body: "\x1f\x8b", status: 415},
 		{name: "largest body", body: `{"query":"{name}","x":"` + strings.Repeat("a", MaxBody-25) + `"}`, status: 200, want: ok},
 		{name: "body too large", body: `{"query":"{name}","x":"` + strings.Repeat("a", MaxBody-24) + `"}`, status: 413, headers: asJSON, want: errorBody(CodeTooLarge, "The body must not be larger than 1048576 bytes.")},
-		{name: "deep nesting", body: `{"query":"{name}","x":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, status: 400, want: errorBody(CodeMalformed, "The body is not valid JSON after byte 22.")},
+		{name: "deep nesting", body: `{"query":"{name}","x":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, status: 400, want: errorBody(CodeMalformed, "The body is not valid JSON after byte 21.")},
 	})
 }
 

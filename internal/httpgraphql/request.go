@@ -9,10 +9,11 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // refusal is a request that is answered without asking GraphQL.
@@ -44,33 +45,30 @@ func malformed(format string, args ...any) *refusal {
 
 // read takes the parameters of the GraphQL request out of the HTTP request.
 func read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
-	start := graphql.Now()
-	var (
-		params  *graphql.RawParams
-		refused *refusal
-	)
 	switch r.Method {
 	case http.MethodPost:
-		params, refused = readBody(w, r)
+		return readBody(w, r)
 	case http.MethodGet, http.MethodHead:
-		params, refused = decodeQueryString(r.URL.RawQuery)
-	default:
-		refused = wrongMethod
+		return decodeQueryString(r.URL.RawQuery)
 	}
-	if refused != nil {
-		return nil, refused
-	}
-	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
-	return params, nil
+	return nil, wrongMethod
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
 	if !isJSON(r.Header) {
 		return nil, wrongMedia
 	}
-	var body bytes.Buffer
-	body.Grow(int(min(max(r.ContentLength, 0), MaxBody)) + bytes.MinRead) // it reads on until there is no more
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, MaxBody))
+	if r.ContentLength > MaxBody {
+		return nil, tooLarge
+	}
+	reader := r.Body
+	if r.ContentLength < 0 {
+		reader = http.MaxBytesReader(w, reader, MaxBody)
+	}
+	body := buffers.Get().(*bytes.Buffer)
+	defer putBuffer(body)
+	body.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead) // it reads on until there is no more
+	_, err := body.ReadFrom(reader)
 	if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
 		return nil, tooLarge
 	}
@@ -85,54 +83,82 @@ func isJSON(header http.Header) bool {
 	if len(values) != 1 || header.Get("Content-Encoding") != "" {
 		return false
 	}
+	if values[0] == mediaJSON {
+		return true
+	}
 	media, parameters, err := mime.ParseMediaType(values[0])
 	return err == nil && media == mediaJSON && utf8Charset(parameters)
 }
 
-// decodeBody reads exactly one JSON object in UTF-8. Names count to the letter
-// and only once; members that the specification does not know are ignored, as
-// it leaves them to later versions.
+// decoders read JSON as RFC 8259 has it, in UTF-8 and with each name only once in an object.
+var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
+
+// decodeBody reads exactly one JSON object. Names count to the letter; members
+// that the specification does not know are ignored, as it leaves them to later
+// versions.
 func decodeBody(body []byte) (*graphql.RawParams, *refusal) {
-	if !utf8.Valid(body) {
-		return nil, malformed("The body must be valid UTF-8.")
-	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
+	decoder := decoders.Get().(*jsontext.Decoder)
+	defer func() {
+		decoder.Reset(http.NoBody) // what was in the body may be secret
+		decoders.Put(decoder)
+	}()
+	decoder.Reset(bytes.NewBuffer(body)) // of which it reads without copying
+	if decoder.PeekKind() != '{' {
+		if !utf8.Valid(body) {
+			return nil, malformed("The body must be valid UTF-8.")
+		}
 		return nil, malformed("The body must be one JSON object.")
 	}
-	var (
-		params = new(graphql.RawParams)
-		given  = map[string]bool{}
-	)
-	for decoder.More() {
-		name, err := decoder.Token()
-		var value any
-		if err == nil {
-			err = decoder.Decode(&value)
-		}
+	params, hasQuery := new(graphql.RawParams), false
+	for token, err := decoder.ReadToken(); ; token, err = decoder.ReadToken() {
 		if err != nil {
-			return nil, notJSON(decoder)
+			return nil, notJSON(err, decoder, body)
 		}
-		member := name.(string) // the only kind of token that may stand here
-		if given[member] {
-			return nil, malformed("A member of the body is given twice.")
+		if token.Kind() == '}' {
+			break
 		}
-		given[member] = true
+		if token.Kind() == '{' {
+			continue
+		}
+		member := token.String()
+		value, err := decodeMember(decoder)
+		if err != nil {
+			return nil, notJSON(err, decoder, body)
+		}
+		hasQuery = hasQuery || member == "query"
 		if refused := set(params, member, value); refused != nil {
 			return nil, refused
 		}
 	}
-	if _, err := decoder.Token(); err != nil {
-		return nil, notJSON(decoder)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, malformed("The body must be one JSON object and nothing after it.")
 	}
-	return complete(params, given["query"])
+	return complete(params, hasQuery)
 }
 
-func notJSON(decoder *json.Decoder) *refusal {
+// decodeMember reads a value, all of it into one of Go's unless it is text.
+func decodeMember(decoder *jsontext.Decoder) (any, error) {
+	if decoder.PeekKind() == '"' {
+		token, err := decoder.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		return token.String(), nil
+	}
+	text, err := decoder.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	return decodeValue(text)
+}
+
+func notJSON(err error, decoder *jsontext.Decoder, body []byte) *refusal {
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return malformed("A member of the body is given twice.")
+	case !utf8.Valid(body):
+		return malformed("The body must be valid UTF-8.")
+	}
 	return malformed("The body is not valid JSON after byte %d.", decoder.InputOffset())
 }
 
@@ -157,7 +183,7 @@ func decodeQueryString(text string) (*graphql.RawParams, *refusal) {
 		}
 		var value any = given[0]
 		if name == "variables" || name == "extensions" {
-			if value, err = decodeValue(given[0]); err != nil {
+			if value, err = decodeValue([]byte(given[0])); err != nil {
 				return nil, malformed("The parameter `%s` must be a JSON object.", name)
 			}
 		}
@@ -168,8 +194,9 @@ func decodeQueryString(text string) (*graphql.RawParams, *refusal) {
 	return complete(params, values.Has("query"))
 }
 
-func decodeValue(text string) (value any, err error) {
-	decoder := json.NewDecoder(strings.NewReader(text))
+// decodeValue keeps numbers as they are written.
+func decodeValue(text []byte) (value any, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if err := decoder.Decode(&value); err != nil {
 		return nil, err

@@ -71,16 +71,25 @@ func (h *handler) write(w http.ResponseWriter, r *http.Request, response *graphq
 	}
 	w.WriteHeader(status)
 	// In one piece, which costs less than sending several.
-	body := bodies.Get().(*bytes.Buffer)
-	defer bodies.Put(body)
-	body.Reset()
+	body := buffers.Get().(*bytes.Buffer)
+	defer putBuffer(body)
 	for _, part := range [][]byte{head, response.Data, tail} {
 		body.Write(part)
 	}
 	_, _ = w.Write(body.Bytes()) // when the client has gone, there is nobody to tell
 }
 
-var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+// buffers are empty, and have been used before.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+const kept = 64 << 10 // bytes of the largest buffer that is used again
+
+func putBuffer(b *bytes.Buffer) {
+	if b.Cap() <= kept {
+		b.Reset()
+		buffers.Put(b)
+	}
+}
 
 // around is the JSON of the response before and behind its data, leaving out what it does not have. The
 // data is already encoded, and is not read again.

@@ -30,15 +30,15 @@ func (s *Server) record(next http.Handler) http.Handler {
 		w.Header().Set("X-Request-Id", request.ID)
 		response := &response{ResponseWriter: w, writing: s.writing}
 		defer func() {
-			attrs := append([]slog.Attr{
+			attrs := append(make([]slog.Attr, 0, 12),
 				slog.String("method", cut(telemetry.Redact(r.Method), 16)),
 				slog.String("path", cut(telemetry.Redact(r.URL.Path), 256)),
 				slog.Int("status", response.answered()),
-				slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
+				slog.Int64("duration_us", time.Since(start).Microseconds()),
 				slog.Int64("bytes", response.bytes),
 				slog.String("request_id", request.ID),
-			}, request.Attrs()...)
-			s.logger.LogAttrs(ctx, level(r, response), "request", attrs...)
+			)
+			s.logger.LogAttrs(ctx, level(r, response), "request", request.Attrs(attrs)...)
 		}()
 		next.ServeHTTP(response, r.WithContext(ctx))
 	})

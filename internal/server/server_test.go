@@ -205,11 +205,11 @@ func TestAccessLog(t *testing.T) {
 	})})
 	ask(s, "POST", "/graphql?access_token="+key, "X-Request-Id", "r1", "Authorization", "Bearer "+key)
 	record := log.find(t, "request")
-	if duration, ok := record["duration_ms"].(float64); !ok || duration < 0 {
-		t.Errorf("duration_ms = %v", record["duration_ms"])
+	if duration, ok := record["duration_us"].(float64); !ok || duration < 0 {
+		t.Errorf("duration_us = %v", record["duration_us"])
 	}
 	delete(record, "time")
-	delete(record, "duration_ms")
+	delete(record, "duration_us")
 	want := "map[bytes:5 level:INFO method:POST msg:request operation:Me path:/graphql request_id:r1 status:202]"
 	if got := fmt.Sprint(record); got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)

@@ -44,6 +44,9 @@ func formatFor(w io.Writer) string {
 
 // bytesAsText keeps byte slices out of base64, where a key would not be found.
 func bytesAsText(_ []string, attr slog.Attr) slog.Attr {
+	if attr.Value.Kind() != slog.KindAny {
+		return attr
+	}
 	if b, ok := attr.Value.Any().([]byte); ok {
 		attr.Value = slog.StringValue(string(b))
 	}

@@ -57,9 +57,9 @@ func Annotate(ctx context.Context, attrs ...slog.Attr) {
 	}
 }
 
-// Attrs is a copy of what Annotate added, in order.
-func (r *Request) Attrs() []slog.Attr {
+// Attrs appends what Annotate added, in order.
+func (r *Request) Attrs(to []slog.Attr) []slog.Attr {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.attrs)
+	return append(to, r.attrs...)
 }
