@@ -23,6 +23,7 @@ import (
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/server"
+	"github.com/keytag/keytag/internal/telemetry"
 	"github.com/keytag/keytag/internal/web"
 )
 
@@ -53,6 +54,9 @@ func (p *program) serve(ctx context.Context, migrate, printKey, work bool) error
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbage)
 	}
+	lines := telemetry.NewLines(p.stderr)
+	defer lines.Flush()
+	p.log = telemetry.Logger(lines, p.config.LogLevel, p.config.LogFormat)
 	core, err := p.start(ctx, migrate)
 	if err != nil {
 		return starting(ctx, err)

@@ -83,11 +83,17 @@ func New(o Options) http.Handler {
 	return &handler{Options: o}
 }
 
+// Values of headers, never changed.
+var (
+	contentTypes = map[string][]string{mediaJSON: {mediaJSON + "; charset=utf-8"}, mediaResponse: {mediaResponse + "; charset=utf-8"}}
+	noStore      = []string{"no-store"}
+)
+
 // ServeHTTP answers one request.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	media, acceptable := negotiate(r.Header.Values("Accept"))
-	w.Header().Set("Content-Type", media+"; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
+	header := w.Header()
+	header["Content-Type"], header["Cache-Control"] = contentTypes[media], noStore
 
 	if !acceptable {
 		h.refuse(w, r, notAcceptable)

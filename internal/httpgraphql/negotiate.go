@@ -35,7 +35,7 @@ func (p preference) better(than preference) bool {
 // acceptable.
 func negotiate(accept []string) (media string, acceptable bool) {
 	header := strings.Join(accept, ",")
-	if strings.TrimSpace(header) == "" {
+	if header == "*/*" || header == mediaJSON || strings.TrimSpace(header) == "" {
 		return mediaJSON, true
 	}
 	var json, response preference

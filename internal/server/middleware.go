@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -27,24 +28,35 @@ func (s *Server) record(next http.Handler) http.Handler {
 			UserAgent: cut(telemetry.Redact(r.UserAgent()), 256),
 		}
 		ctx := telemetry.WithRequest(r.Context(), request)
-		w.Header().Set("X-Request-Id", request.ID)
+		w.Header()["X-Request-Id"] = []string{request.ID}
 		response := &response{ResponseWriter: w, writing: s.writing}
 		defer func() {
-			attrs := append(make([]slog.Attr, 0, 12),
-				slog.String("method", cut(telemetry.Redact(r.Method), 16)),
-				slog.String("path", cut(telemetry.Redact(r.URL.Path), 256)),
-				slog.Int("status", response.answered()),
-				slog.Int64("duration_us", time.Since(start).Microseconds()),
-				slog.Int64("bytes", response.bytes),
-				slog.String("request_id", request.ID),
-			)
-			s.logger.LogAttrs(ctx, level(r, response), "request", request.Attrs(attrs)...)
+			s.access(ctx, r, response, request, start)
 		}()
 		next.ServeHTTP(response, r.WithContext(ctx))
 	})
 }
 
 // level keeps the probes of an orchestrator out of the log while all is well.
+// access writes the line of a request, past the logger, which would look up where it is called from.
+func (s *Server) access(ctx context.Context, r *http.Request, response *response, request *telemetry.Request, start time.Time) {
+	now, level := time.Now(), level(r, response)
+	handler := s.logger.Handler()
+	if !handler.Enabled(ctx, level) {
+		return
+	}
+	line := slog.NewRecord(now, level, "request", 0)
+	line.AddAttrs(request.Attrs(append(make([]slog.Attr, 0, 12),
+		slog.String("method", cut(telemetry.Redact(r.Method), 16)),
+		slog.String("path", cut(telemetry.Redact(r.URL.Path), 256)),
+		slog.Int("status", response.answered()),
+		slog.Int64("duration_us", now.Sub(start).Microseconds()),
+		slog.Int64("bytes", response.bytes),
+		slog.String("request_id", request.ID),
+	))...)
+	_ = handler.Handle(ctx, line) // there is nowhere to tell
+}
+
 func level(r *http.Request, response *response) slog.Level {
 	probe := r.URL.Path == "/healthz" || r.URL.Path == "/readyz"
 	if probe && response.answered() < http.StatusBadRequest {
@@ -58,7 +70,7 @@ var sane = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 // requestID keeps the id that a proxy gave, unless it is unfit for headers and
 // logs or is an API key; else it makes one of 130 random bits.
 func requestID(given string) string {
-	if sane.MatchString(given) && telemetry.Redact(given) == given {
+	if given != "" && sane.MatchString(given) && telemetry.Redact(given) == given {
 		return given
 	}
 	return rand.Text()
@@ -70,6 +82,9 @@ func requestID(given string) string {
 // address.
 func clientIP(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	client := remoteIP(r.RemoteAddr)
+	if len(proxies) == 0 {
+		return client
+	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && trusted(client, proxies); i-- {
 		hop := strings.TrimSpace(hops[i])
@@ -105,10 +120,13 @@ func cut(text string, limit int) string {
 	return strings.ToValidUTF8(text[:min(len(text), limit)], "")
 }
 
+// Values of headers that are always the same, and never changed.
+var noSniff, noReferrer = []string{"nosniff"}, []string{"no-referrer"}
+
 func secured(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Referrer-Policy", "no-referrer")
+		header := w.Header()
+		header["X-Content-Type-Options"], header["Referrer-Policy"] = noSniff, noReferrer
 		next.ServeHTTP(w, r)
 	})
 }

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"os"
@@ -11,16 +12,18 @@ import (
 // Logger writes structured records to w, one a line, with every API key masked.
 //
 // level is debug, info, warn or error; anything else means info. format is text
-// or json; empty means text when w is a terminal and json otherwise.
+// or json; empty means text when w is a terminal and json otherwise. Lines hold
+// no warning or error back.
 func Logger(w io.Writer, level, format string) *slog.Logger {
-	options := &slog.HandlerOptions{Level: parseLevel(level), ReplaceAttr: bytesAsText}
+	options := &slog.HandlerOptions{Level: parseLevel(level)}
 	if format == "" {
 		format = formatFor(w)
 	}
+	lines, _ := w.(*Lines)
 	if format == "text" {
-		return slog.New(slog.NewTextHandler(redactor{w}, options))
+		return slog.New(textual{slog.NewTextHandler(redactor{w}, options), lines})
 	}
-	return slog.New(slog.NewJSONHandler(redactor{w}, options))
+	return slog.New(textual{slog.NewJSONHandler(redactor{w}, options), lines})
 }
 
 func parseLevel(level string) slog.Level {
@@ -36,19 +39,67 @@ func parseLevel(level string) slog.Level {
 }
 
 func formatFor(w io.Writer) string {
+	if lines, ok := w.(*Lines); ok {
+		w = lines.to
+	}
 	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		return "text"
 	}
 	return "json"
 }
 
-// bytesAsText keeps byte slices out of base64, where a key would not be found.
-func bytesAsText(_ []string, attr slog.Attr) slog.Attr {
-	if attr.Value.Kind() != slog.KindAny {
-		return attr
+// textual keeps byte slices out of base64, where a secret would not be found.
+type textual struct {
+	slog.Handler
+	lines *Lines // nil when each is written at once
+}
+
+// Handle is of slog.Handler.
+func (h textual) Handle(ctx context.Context, r slog.Record) error {
+	plain := true
+	r.Attrs(func(a slog.Attr) bool {
+		plain = a.Value.Kind() < slog.KindGroup && a.Value.Kind() != slog.KindAny
+		return plain
+	})
+	if !plain {
+		text := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+		r.Attrs(func(a slog.Attr) bool { text.AddAttrs(bytesAsText(a)); return true })
+		r = text
 	}
-	if b, ok := attr.Value.Any().([]byte); ok {
-		attr.Value = slog.StringValue(string(b))
+	err := h.Handler.Handle(ctx, r)
+	if err == nil && h.lines != nil && r.Level >= slog.LevelWarn {
+		err = h.lines.Flush()
 	}
-	return attr
+	return err
+}
+
+// WithAttrs is of slog.Handler.
+func (h textual) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return textual{h.Handler.WithAttrs(allAsText(attrs)), h.lines}
+}
+
+// WithGroup is of slog.Handler.
+func (h textual) WithGroup(name string) slog.Handler {
+	return textual{h.Handler.WithGroup(name), h.lines}
+}
+
+func allAsText(attrs []slog.Attr) []slog.Attr {
+	text := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		text[i] = bytesAsText(a)
+	}
+	return text
+}
+
+func bytesAsText(a slog.Attr) slog.Attr {
+	value := a.Value.Resolve()
+	switch value.Kind() {
+	case slog.KindGroup:
+		return slog.Attr{Key: a.Key, Value: slog.GroupValue(allAsText(value.Group())...)}
+	case slog.KindAny:
+		if b, ok := value.Any().([]byte); ok {
+			return slog.String(a.Key, string(b))
+		}
+	}
+	return slog.Attr{Key: a.Key, Value: value}
 }
