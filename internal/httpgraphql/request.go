@@ -90,29 +90,30 @@ func isJSON(header http.Header) bool {
 	return err == nil && media == mediaJSON && utf8Charset(parameters)
 }
 
-// decoders read JSON as RFC 8259 has it, in UTF-8 and with each name only once in an object.
+// decoders read JSON as RFC 8259 has it, with each name only once in an object.
 var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
 
 // decodeBody reads exactly one JSON object. Names count to the letter; members
 // that the specification does not know are ignored, as it leaves them to later
 // versions.
 func decodeBody(body []byte) (*graphql.RawParams, *refusal) {
+	if !utf8.Valid(body) {
+		return nil, malformed("The body must be valid UTF-8.")
+	}
 	decoder := decoders.Get().(*jsontext.Decoder)
 	defer func() {
 		decoder.Reset(http.NoBody) // what was in the body may be secret
 		decoders.Put(decoder)
 	}()
-	decoder.Reset(bytes.NewBuffer(body)) // of which it reads without copying
+	// It reads of such a buffer without copying. Half a surrogate pair, which only an escape can be now, is U+FFFD.
+	decoder.Reset(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true))
 	if decoder.PeekKind() != '{' {
-		if !utf8.Valid(body) {
-			return nil, malformed("The body must be valid UTF-8.")
-		}
 		return nil, malformed("The body must be one JSON object.")
 	}
 	params, hasQuery := new(graphql.RawParams), false
 	for token, err := decoder.ReadToken(); ; token, err = decoder.ReadToken() {
 		if err != nil {
-			return nil, notJSON(err, decoder, body)
+			return nil, notJSON(err, decoder)
 		}
 		if token.Kind() == '}' {
 			break
@@ -123,7 +124,7 @@ func decodeBody(body []byte) (*graphql.RawParams, *refusal) {
 		member := token.String()
 		value, err := decodeMember(decoder)
 		if err != nil {
-			return nil, notJSON(err, decoder, body)
+			return nil, notJSON(err, decoder)
 		}
 		hasQuery = hasQuery || member == "query"
 		if refused := set(params, member, value); refused != nil {
@@ -152,12 +153,9 @@ func decodeMember(decoder *jsontext.Decoder) (any, error) {
 	return decodeValue(text)
 }
 
-func notJSON(err error, decoder *jsontext.Decoder, body []byte) *refusal {
-	switch {
-	case errors.Is(err, jsontext.ErrDuplicateName):
+func notJSON(err error, decoder *jsontext.Decoder) *refusal {
+	if errors.Is(err, jsontext.ErrDuplicateName) {
 		return malformed("A member of the body is given twice.")
-	case !utf8.Valid(body):
-		return malformed("The body must be valid UTF-8.")
 	}
 	return malformed("The body is not valid JSON after byte %d.", decoder.InputOffset())
 }
