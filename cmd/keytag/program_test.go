@@ -49,6 +49,12 @@ func command(t testing.TB, database string, env []string, args ...string) *exec.
 	if err != nil {
 		t.Fatal(err)
 	}
+	return commandOf(t, path, database, env, args...)
+}
+
+// commandOf is command with another build of the program.
+func commandOf(t testing.TB, path, database string, env []string, args ...string) *exec.Cmd {
+	t.Helper()
 	c := exec.Command(path, args...)
 	c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "KEYTAG_DATABASE_URL=" + database, "KEYTAG_LISTEN=127.0.0.1:0", "KEYTAG_LOG_FORMAT=json"}, env...)
 	c.Dir = t.TempDir()
@@ -104,8 +110,13 @@ func serve(t testing.TB, database string, env []string, args ...string) *running
 // start starts a server that ends with the test.
 func start(t testing.TB, database string, env []string, args ...string) *running {
 	t.Helper()
+	return startCommand(t, command(t, database, env, append([]string{"serve"}, args...)...))
+}
+
+func startCommand(t testing.TB, c *exec.Cmd) *running {
+	t.Helper()
 	r := &running{
-		Cmd:       command(t, database, env, append([]string{"serve"}, args...)...),
+		Cmd:       c,
 		out:       filepath.Join(t.TempDir(), "stdout"),
 		listening: make(chan string, 1),
 		done:      make(chan struct{}),

@@ -39,25 +39,56 @@ func (e *Epoch) Wake() {
 	}
 }
 
-// look trusts memory anew when, at one moment after it began, the lease has noted the epoch there is.
+// What a look asks for: the epoch, what the lease has noted, and whether a change is about to be committed.
+const (
+	lookSQLite   = `SELECT (SELECT value FROM epochs WHERE id = 1), (SELECT seen FROM leases WHERE id = $1), false`
+	lookPostgres = `SELECT (SELECT value FROM epochs WHERE id = 1), (SELECT seen FROM leases WHERE id = $1), EXISTS (
+		SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = $2 AND objid = $3 AND objsubid = 2 AND granted
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`
+)
+
+// look trusts memory anew when, at one moment after it began, the lease has noted the epoch there is, and no
+// change is about to be committed.
 func (e *Epoch) look(ctx context.Context, lease string) error {
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
+	query, args := lookSQLite, []any{lease}
+	if e.postgres {
+		query, args = lookPostgres, append(args, lockClass, lockObject)
+	}
 	for {
-		began := time.Now()
+		began, announced := time.Now(), e.announcedByNow()
 		var epoch, seen sql.NullInt64
-		if err := e.reader.QueryRowContext(ctx, `SELECT (SELECT value FROM epochs WHERE id = 1), (SELECT seen FROM leases WHERE id = $1)`, lease).
-			Scan(&epoch, &seen); err != nil {
+		var changing bool
+		if err := e.reader.QueryRowContext(ctx, query, args...).Scan(&epoch, &seen, &changing); err != nil {
 			return fmt.Errorf("look at the epoch: %w", err)
 		}
 		e.forget(epoch.Int64)
 		if seen.Valid && seen.Int64 == epoch.Int64 {
-			e.looked.Store(&look{began})
+			if !changing {
+				e.trust(began, announced)
+			}
 			return nil
 		}
 		if err := e.note(ctx, lease, epoch.Int64); err != nil {
 			return fmt.Errorf("note the epoch: %w", err)
 		}
+	}
+}
+
+func (e *Epoch) announcedByNow() uint64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.announced
+}
+
+// trust trusts memory by a look, unless this process has announced a change since it began: then the lease may
+// have noted what the look did not see.
+func (e *Epoch) trust(began time.Time, announced uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.changes == 0 && e.announced == announced {
+		e.looked.Store(&look{began})
 	}
 }
 

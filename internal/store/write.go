@@ -55,7 +55,7 @@ func (tx *Tx) Witness(eventID string) { tx.witness = eventID }
 //
 // When the commit itself failed and no witness was found, the error is ErrOutcomeUnknown.
 //
-// What it changed of what replicas remember, none of them answers from any more when Write returns.
+// From before it is committed, what it changes of what replicas remember is remembered by none of them.
 func (s *Store) Write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	for try := 1; ; try++ {
 		err := s.write(ctx, fn)
@@ -84,24 +84,20 @@ func (s *Store) write(ctx context.Context, fn func(context.Context, *Tx) error) 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	var raised int64
+	end := func(bool) {}
 	if raises.Load() {
-		if raised, err = s.Epoch.Raise(ctx, transaction); err != nil {
+		if end, err = s.Epoch.Announce(ctx, transaction); err != nil {
 			return fmt.Errorf("store: %w", err)
 		}
 	}
 	err = transaction.Commit()
-	if err != nil && rolledBack(err) {
+	undone := err != nil && rolledBack(err)
+	end(!undone)
+	switch {
+	case undone:
 		return fmt.Errorf("store: commit: %w", err)
-	}
-	if committed := err == nil || s.witnessed(ctx, tx.witness); committed {
-		if raised > 0 {
-			s.Epoch.Await(raised)
-		}
+	case err == nil || s.witnessed(ctx, tx.witness):
 		return nil
-	}
-	if raised > 0 {
-		s.Epoch.AwaitUnknown()
 	}
 	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 }
