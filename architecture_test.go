@@ -176,7 +176,6 @@ var systemFiles = []string{
 	"internal/keys/remove.go",         // a key that is hidden already
 	"internal/keys/revoke.go",         // a key whose reader it may end
 	"internal/keys/sweep.go",          // a changed policy on its way
-	"internal/keys/present.go",        // who a presented key is
 	"internal/keys/use.go",            // the use of a presented key
 	"internal/keys/uses.go",           // the uses of presented keys
 	"internal/keys/verify.go",         // the owner of a key that the caller sees

@@ -18,39 +18,63 @@ func (a *Authority) Authenticate(ctx context.Context, text string, use Use) (con
 	if err != nil {
 		return nil, invalidKey()
 	}
-	now := a.now()
-	r, err := a.present(ctx, presented)
+	j, err := a.admit(ctx, presented, use, demand{ip: &use.IP}, func(*db.APIKey) bool { return true })
 	if err != nil {
 		return nil, err
 	}
-	if r, err = a.handOver(ctx, r, presented, use); err != nil {
-		return nil, err
-	}
-	if r.key == nil {
+	if j.key == nil {
 		return nil, invalidKey()
 	}
-	code, err := judge(ctx, r.key, now, demand{ip: &use.IP})
-	if err != nil {
-		return nil, err
+	replayOnly := j.code == GraceOver && a.mayReplay(ctx, j.key, use)
+	if j.code != Valid && !replayOnly {
+		return nil, refusal(j.key, j.code, j.at)
 	}
-	replayOnly := code == GraceOver && a.mayReplay(ctx, r.key, use)
-	if code != Valid && !replayOnly {
-		return nil, refusal(r.key, code, now)
-	}
-	if !replayOnly {
-		if r, err = a.recordUse(ctx, r, presented, use, now); err != nil {
-			return nil, err
-		}
-		if r.key == nil {
-			return nil, invalidKey()
-		}
-	}
-	p := r.rights
+	p := j.rights
 	if replayOnly || use.Probe {
-		p = rightsOf(r.key)
+		p = rightsOf(j.key)
 		p.ReplayOnly, p.Probe = replayOnly, use.Probe
 	}
-	return newContext(principal.NewContext(ctx, p), &caller{key: r.key}), nil
+	return newContext(principal.NewContext(ctx, p), &caller{key: j.key}), nil
+}
+
+// judged is what there is for a presented key, and what it was good for when.
+type judged struct {
+	*remembered
+	code VerificationCode // of a key
+	at   time.Time
+}
+
+// admit judges a presented key, lets it work if it is pending, and records its use if it is good. The verdict
+// is about the key as it is answered, at an instant after it was read. A key that is not concerned is answered
+// as none.
+func (a *Authority) admit(ctx context.Context, presented secret.Secret, use Use, d demand, concerned func(*db.APIKey) bool) (judged, error) {
+	r, err := a.present(ctx, presented)
+	if err != nil {
+		return judged{}, err
+	}
+	if r.key != nil && !concerned(r.key) {
+		return judged{remembered: &remembered{}}, nil
+	}
+	if r, err = a.handOver(ctx, r, presented, use); err != nil {
+		return judged{}, err
+	}
+	j, err := a.judge(ctx, r, d)
+	if err != nil || j.key == nil || j.code != Valid {
+		return j, err
+	}
+	used, err := a.recordUse(ctx, r, presented, use, j.at)
+	if err != nil || used == r {
+		return j, err
+	}
+	return a.judge(ctx, used, d)
+}
+
+func (a *Authority) judge(ctx context.Context, r *remembered, d demand) (j judged, err error) {
+	j = judged{remembered: r, at: a.now()}
+	if r.key != nil {
+		j.code, err = judge(ctx, r.key, j.at, d)
+	}
+	return j, err
 }
 
 // handOver lets a pending key whose text was presented work, and answers the key as it is then. A mere look

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/keytag/keytag/ent/db"
-	"github.com/keytag/keytag/ent/db/apikey"
-	"github.com/keytag/keytag/internal/principal"
 	"github.com/keytag/keytag/internal/secret"
 )
 
@@ -59,13 +57,10 @@ func (a *Authority) presentAfresh(ctx context.Context, presented secret.Secret) 
 
 // lookUp asks the database for the key with a digest.
 func (a *Authority) lookUp(ctx context.Context, d digest, generation uint64) (*remembered, error) {
-	ctx, cancel := context.WithTimeout(principal.System(ctx), lookUpFor)
+	ctx, cancel := context.WithTimeout(ctx, lookUpFor)
 	defer cancel()
 	r := &remembered{digest: d, generation: generation, read: time.Now(), at: a.now()}
-	row, err := a.store.Lookups.APIKey.Query().
-		Where(apikey.Digest(d[:]), apikey.RemovedAtIsNil()).
-		WithOwner().
-		Only(ctx)
+	row, err := a.store.Lookups.APIKey.LookUp(ctx, d[:])
 	switch {
 	case db.IsNotFound(err):
 		return r, nil

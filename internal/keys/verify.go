@@ -48,38 +48,20 @@ func (a *Authority) Verify(ctx context.Context, in VerifyInput) (Verification, e
 	if err != nil {
 		return notFound, nil
 	}
-	now := a.now()
-	r, err := a.present(ctx, presented)
-	if err != nil {
-		return Verification{}, err
-	}
-	if r.key == nil || r.key.OrganizationID != principal.From(ctx).OrganizationID {
-		return notFound, nil
-	}
 	use := Use{IP: *d.ip, Probe: in.RecordUse != nil && !*in.RecordUse}
-	if r, err = a.handOver(ctx, r, presented, use); err != nil {
+	organization := principal.From(ctx).OrganizationID
+	j, err := a.admit(ctx, presented, use, d, func(key *db.APIKey) bool { return key.OrganizationID == organization })
+	if err != nil {
 		return Verification{}, err
 	}
-	if r.key == nil {
+	if j.key == nil {
 		return notFound, nil
 	}
-	code, err := judge(ctx, r.key, now, d)
+	key, err := a.located(ctx, j.remembered)
 	if err != nil {
 		return Verification{}, err
 	}
-	if code == Valid {
-		if r, err = a.recordUse(ctx, r, presented, use, now); err != nil {
-			return Verification{}, err
-		}
-		if r.key == nil {
-			return notFound, nil
-		}
-	}
-	key, err := a.located(ctx, r)
-	if err != nil {
-		return Verification{}, err
-	}
-	return Verification{Code: code, APIKey: view(ctx, key, now), MissingScopes: missing(r.rights, d.scopes)}, nil
+	return Verification{Code: j.code, APIKey: view(ctx, key, j.at), MissingScopes: missing(j.rights, d.scopes)}, nil
 }
 
 // located is a verified key with where it belongs: whoever may verify it may know that, though they see
