@@ -12,6 +12,7 @@ FUZZTIME ?= 1000000x
 COUNT ?= 1
 STEPS ?= 50000
 FILTERS ?= 20000
+HISTORIES ?= 300
 N ?= 1000000
 KEYS ?= 1000000
 DATABASE ?= sqlite://bench.db
@@ -30,7 +31,7 @@ build: ## Build bin/keytag, one static binary
 
 ##@ Test
 
-.PHONY: test test-plans fuzz bench test-browser test-readme test-rights test-find test-kills bench-data bench-policy bench-find
+.PHONY: test test-plans fuzz bench test-browser test-readme test-rights test-find test-kills test-linear bench-data bench-policy bench-find
 test: postgres ## Run every test, on SQLite and PostgreSQL
 	go run ./internal/store/storetest/withpostgres go test -count=$(COUNT) ./...
 
@@ -61,6 +62,10 @@ test-find: postgres ## Compare what FILTERS random searches find with an oracle,
 test-kills: postgres ## Kill three replicas 40 times under 2000 alerts: KEYTAG_TEST_ALERTS, KEYTAG_TEST_SEED
 	KEYTAG_TEST_ALERTS=2000 go run ./internal/store/storetest/withpostgres \
 	  go test -count=1 -v -timeout 15m -run TestReplicasAreKilled ./cmd/keytag
+
+test-linear: postgres ## Check HISTORIES (300) of three replicas for linearizability, and that flawed replicas are found out
+	KEYTAG_TEST_HISTORIES=$(HISTORIES) go run ./internal/store/storetest/withpostgres \
+	  go test -count=1 -v -timeout 60m -run 'TestHistories|TestTheDatabaseGoes' ./cmd/keytag
 
 test-plans: postgres ## Hold the plans of the named queries to their indexes at KEYS keys (1000000), on both databases
 	KEYTAG_TEST_KEYS=$(KEYS) go run ./internal/store/storetest/withpostgres \
@@ -116,6 +121,7 @@ lint: ## Vet, and fail on unformatted files
 
 tidy-check: ## Fail unless go.mod and go.sum are tidy
 	go mod tidy -diff
+	go -C tools mod tidy -diff
 
 check: lint tidy-check generate-check test fuzz-some test-readme playground-check test-browser ## Everything that has to pass before a change lands
 
