@@ -19,6 +19,7 @@ DATABASE ?= sqlite://bench.db
 POSTGRES ?=
 SQLITE ?= bench
 FIND_ARGS ?=
+HOT_ARGS ?=
 
 ##@ Use
 
@@ -31,7 +32,7 @@ build: ## Build bin/keytag, one static binary
 
 ##@ Test
 
-.PHONY: test test-plans fuzz bench test-browser test-readme test-rights test-find test-kills test-linear bench-data bench-policy bench-find
+.PHONY: test test-plans fuzz bench test-browser test-readme test-rights test-find test-kills test-linear bench-data bench-policy bench-find bench-hot
 test: postgres ## Run every test, on SQLite and PostgreSQL
 	go run ./internal/store/storetest/withpostgres go test -count=$(COUNT) ./...
 
@@ -81,6 +82,10 @@ bench-find: $(if $(POSTGRES),,postgres) ## Measure finding keys, at up to ten mi
 	$(if $(POSTGRES),,go run ./internal/store/storetest/withpostgres) go run ./internal/benchdata/find \
 	  $(if $(POSTGRES),--postgres "$(POSTGRES)") --sqlite "$(SQLITE)" $(FIND_ARGS)
 
+bench-hot: $(if $(POSTGRES),,postgres) ## Measure keys that ask about themselves or are verified, beside a bare handler: POSTGRES, SQLITE as for bench-find; HOT_ARGS
+	$(if $(POSTGRES),,go run ./internal/store/storetest/withpostgres) go run ./internal/benchdata/hot \
+	  $(if $(POSTGRES),--postgres "$(POSTGRES)") --sqlite "$(SQLITE)" $(HOT_ARGS)
+
 .PHONY: postgres
 postgres:
 	@scripts/postgres
@@ -93,7 +98,7 @@ generate: ## Write ent/db and graph/generated anew from the schemas
 	go run ./graph/generate
 
 generate-check: generate ## Fail unless what is committed is what make generate writes
-	@test -z "$$(git status --porcelain -- ent/db graph/generated graph/model graph/schema.resolvers.go | tee /dev/stderr)"
+	@test -z "$$(git status --porcelain -- ent/db graph/generated graph/model graph/schema.resolvers.go internal/benchdata/hot/plain | tee /dev/stderr)"
 
 migration: postgres ## Write the next migration of both databases: make migration name=add_webhooks
 	go run ./ent/migrations/generate -name $(name)

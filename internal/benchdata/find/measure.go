@@ -3,35 +3,29 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/keytag/keytag/internal/benchdata/queries"
+	"github.com/keytag/keytag/internal/benchdata/rig"
 )
-
-// spread is the median of several runs, and the least and the most.
-type spread struct{ median, least, most float64 }
-
-func spreadOf(values []float64) spread {
-	sorted := slices.Sorted(slices.Values(values))
-	return spread{sorted[len(sorted)/2], sorted[0], sorted[len(sorted)-1]}
-}
 
 // timing is a query on a target: milliseconds of each run, and what is made of them.
 type timing struct {
 	p50s, p99s, floors []float64
-	p50, p99, floor    spread
-	ratio              spread  // of p50 to the floor, run by run
-	rows               reading // PostgreSQL only
+	p50, p99, floor    rig.Spread
+	ratio              rig.Spread // of p50 to the floor, run by run
+	rows               reading    // PostgreSQL only
 }
 
 // against is the server beside the handler by hand, for the newest page of a project.
 type against struct {
 	target               *target
-	serverP50, bareP50   spread // ms, at one connection
-	serverRate, bareRate spread // requests a second, over several connections
-	share                spread // of the rates, run by run
+	serverP50, bareP50   rig.Spread // ms, at one connection
+	serverRate, bareRate rig.Spread // requests a second, over several connections
+	share                rig.Spread // of the rates, run by run
 }
 
 // results are everything that was measured, in the order of the targets and their queries.
@@ -87,18 +81,18 @@ func (p *plan) run(t *target, q int, into *timing) error {
 	if err != nil {
 		return err
 	}
-	server, err := t.toServer.times(t.requests[q], p.warmUp, p.requests)
+	server, err := t.toServer.Times(t.requests[q], p.warmUp, p.requests)
 	if err != nil {
 		return err
 	}
-	into.floors = append(into.floors, part(floor, .5))
-	into.p50s = append(into.p50s, part(server, .5))
-	into.p99s = append(into.p99s, part(server, .99))
+	into.floors = append(into.floors, rig.Part(floor, .5))
+	into.p50s = append(into.p50s, rig.Part(server, .5))
+	into.p99s = append(into.p99s, rig.Part(server, .99))
 	return nil
 }
 
 func (p *plan) floorTimes(t *target, name string) (took []time.Duration, err error) {
-	body, err := t.toBare.ask(post(fmt.Sprintf("/time/%s?warm-up=%d&n=%d", name, p.warmUp, p.requests), "", ""))
+	body, err := t.toBare.Ask(rig.Post(fmt.Sprintf("/time/%s?warm-up=%d&n=%d", name, p.warmUp, p.requests), "", ""))
 	if err != nil {
 		return nil, err
 	}
@@ -107,22 +101,8 @@ func (p *plan) floorTimes(t *target, name string) (took []time.Duration, err err
 }
 
 func (t *timing) finish() {
-	t.p50, t.p99, t.floor = spreadOf(t.p50s), spreadOf(t.p99s), spreadOf(t.floors)
-	t.ratio = spreadOf(ratios(t.p50s, t.floors))
-}
-
-func ratios(of, to []float64) []float64 {
-	list := make([]float64, len(of))
-	for i := range of {
-		list[i] = of[i] / to[i]
-	}
-	return list
-}
-
-// part is the time in milliseconds that a part of the requests did not take longer than.
-func part(took []time.Duration, part float64) float64 {
-	slices.Sort(took)
-	return took[min(int(part*float64(len(took))), len(took)-1)].Seconds() * 1000
+	t.p50, t.p99, t.floor = rig.SpreadOf(t.p50s), rig.SpreadOf(t.p99s), rig.SpreadOf(t.floors)
+	t.ratio = rig.SpreadOf(rig.Ratios(t.p50s, t.floors))
 }
 
 // compareRates sets the server beside the handler by hand, on the largest database of each kind.
@@ -144,27 +124,27 @@ func (r *results) compareRates(ctx context.Context) error {
 func (p *plan) compareRates(ctx context.Context, t *target, request []byte) (*against, error) {
 	type side struct {
 		request     []byte
-		connections []*connection
+		connections []*rig.Connection
 		p50s, rates []float64
 	}
-	sides := [2]*side{{request: post("/page/"+compared, "", "{}")}, {request: request}}
+	sides := [2]*side{{request: rig.Post("/page/"+compared, "", "{}")}, {request: request}}
 	for i, address := range []string{t.bare.Address, t.server.Address} {
 		for range bareConnections {
-			c, err := dial(ctx, address)
+			c, err := rig.Dial(ctx, address)
 			if err != nil {
 				return nil, err
 			}
-			defer c.close()
+			defer c.Close()
 			sides[i].connections = append(sides[i].connections, c)
 		}
 	}
 	for range p.runs {
 		for _, s := range sides {
-			took, err := s.connections[0].times(s.request, p.warmUp, p.requests)
+			took, err := s.connections[0].Times(s.request, p.warmUp, p.requests)
 			if err != nil {
 				return nil, err
 			}
-			s.p50s = append(s.p50s, part(took, .5))
+			s.p50s = append(s.p50s, rig.Part(took, .5))
 			rate, err := throughput(s.connections, s.request, p.concurrently/4, p.concurrently)
 			if err != nil {
 				return nil, err
@@ -175,8 +155,31 @@ func (p *plan) compareRates(ctx context.Context, t *target, request []byte) (*ag
 	bare, server := sides[0], sides[1]
 	return &against{
 		target:    t,
-		serverP50: spreadOf(server.p50s), bareP50: spreadOf(bare.p50s),
-		serverRate: spreadOf(server.rates), bareRate: spreadOf(bare.rates),
-		share: spreadOf(ratios(server.rates, bare.rates)),
+		serverP50: rig.SpreadOf(server.p50s), bareP50: rig.SpreadOf(bare.p50s),
+		serverRate: rig.SpreadOf(server.rates), bareRate: rig.SpreadOf(bare.rates),
+		share: rig.SpreadOf(rig.Ratios(server.rates, bare.rates)),
 	}, nil
+}
+
+// throughput is how many requests a second are answered over all connections, of n after the warm-up.
+func throughput(connections []*rig.Connection, request []byte, warmUp, n int) (float64, error) {
+	began := time.Now()
+	for _, count := range []int{warmUp, n} {
+		began = time.Now()
+		failed := make(chan error, len(connections))
+		for i, c := range connections {
+			go func() {
+				_, err := c.Times(request, 0, count*(i+1)/len(connections)-count*i/len(connections))
+				failed <- err
+			}()
+		}
+		var failures []error
+		for range connections {
+			failures = append(failures, <-failed)
+		}
+		if err := errors.Join(failures...); err != nil {
+			return 0, err
+		}
+	}
+	return float64(n) / time.Since(began).Seconds(), nil
 }

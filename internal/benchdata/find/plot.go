@@ -5,6 +5,8 @@ import (
 	"html"
 	"math"
 	"strings"
+
+	"github.com/keytag/keytag/internal/benchdata/rig"
 )
 
 // The plot is a panel for each query: p50 in milliseconds over the number of keys, both logarithmic,
@@ -58,7 +60,7 @@ func (r *results) plot() string {
 	for i, t := range r.targets {
 		sizes = append(sizes, float64(t.size))
 		for _, of := range r.timings[i] {
-			times = append(times, of.p50.median, of.floor.median)
+			times = append(times, of.p50.Median, of.floor.Median)
 		}
 	}
 	x, y := axisOf(sizes), axisOf(times)
@@ -79,8 +81,8 @@ func (r *results) plot() string {
 		fmt.Fprintf(&b, `<text class="title" y="-10">%s</text>`+"\n", html.EscapeString(query.Name))
 		grid(&b, x, y)
 		for _, sqlite := range []bool{false, true} {
-			r.line(&b, x, y, q, sqlite, "line floor", func(t *timing) float64 { return t.floor.median })
-			r.line(&b, x, y, q, sqlite, "line", func(t *timing) float64 { return t.p50.median })
+			r.line(&b, x, y, q, sqlite, "line floor", func(t *timing) float64 { return t.floor.Median })
+			r.line(&b, x, y, q, sqlite, "line", func(t *timing) float64 { return t.p50.Median })
 		}
 		b.WriteString("</g>\n")
 	}
@@ -115,7 +117,7 @@ func grid(b *strings.Builder, x, y axis) {
 	for power := x.from; power <= x.to; power++ {
 		at := x.at(math.Pow10(power)) * panelWidth
 		fmt.Fprintf(b, `<path class="grid" d="M%.1f 0v%d"/><text x="%.1f" y="%d" text-anchor="middle">10%s</text>`+"\n",
-			at, panelHeight, at, panelHeight+14, superscript(power))
+			at, panelHeight, at, panelHeight+14, rig.Superscript(power))
 	}
 	for power := y.from; power <= y.to; power++ {
 		at := panelHeight - y.at(math.Pow10(power))*panelHeight

@@ -8,15 +8,14 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/keytag/keytag/internal/benchdata/rig"
 )
 
-// The results stand between the marks; the rest of the page is written by hand.
 const (
-	document  = "performance.md"
-	picture   = "performance-find.svg"
-	beginMark = "<!-- bench-find begins: written by `make bench-find` -->"
-	endMark   = "<!-- bench-find ends -->"
-	newPage   = "# Performance\n\n## Finding keys\n\n" + beginMark + "\n" + endMark + "\n"
+	tool     = "bench-find"
+	document = "performance.md"
+	picture  = "performance-find.svg"
 )
 
 // write puts the results into the page of a directory.
@@ -25,20 +24,13 @@ func (r *results) write(docs string) error {
 		return err
 	}
 	path := filepath.Join(docs, document)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		text, err = []byte(newPage), nil
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		begin, end := rig.Marks(tool)
+		if err := os.WriteFile(path, []byte("# Performance\n\n## Finding keys\n\n"+begin+"\n"+end+"\n"), 0o644); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
-	before, rest, begins := strings.Cut(string(text), beginMark)
-	_, after, ends := strings.Cut(rest, endMark)
-	if !begins || !ends {
-		return fmt.Errorf("%s lacks the marks %s and %s", path, beginMark, endMark)
-	}
-	section := beginMark + "\n\n" + r.markdown() + "\n" + endMark
-	if err := os.WriteFile(path, []byte(before+section+after), 0o644); err != nil {
+	if err := rig.Replace(path, tool, r.markdown()); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(docs, picture), []byte(r.plot()), 0o644); err != nil {
@@ -85,13 +77,13 @@ func (r *results) of(sqlite bool) (columns []int) {
 func (r *results) machine() string {
 	p := r.plan
 	var b strings.Builder
-	fmt.Fprintf(&b, "- machine: %d cores, %s; the server on core %d, the load on core %s\n", runtime.NumCPU(), processor(), serverCore, loadCore)
+	fmt.Fprintf(&b, "- machine: %d cores, %s; the server on core %d, the load on core %s\n", runtime.NumCPU(), rig.Processor(), serverCore, loadCore)
 	fmt.Fprintf(&b, "- %s, %s/%s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	filled := map[bool][]string{}
 	for _, sqlite := range []bool{false, true} {
 		for _, i := range r.of(sqlite) {
 			t := r.targets[i]
-			filled[sqlite] = append(filled[sqlite], fmt.Sprintf("%s on %s", power(t.size), t.filled.UTC().Format(time.DateOnly)))
+			filled[sqlite] = append(filled[sqlite], fmt.Sprintf("%s on %s", rig.Power(t.size), t.filled.UTC().Format(time.DateOnly)))
 		}
 		if columns := r.of(sqlite); len(columns) > 0 {
 			fmt.Fprintf(&b, "- %s; filled with seed %d: %s\n", r.targets[columns[0]].settings, p.seed, strings.Join(filled[sqlite], ", "))
@@ -121,16 +113,6 @@ func (p *plan) command() string {
 	return c + " FIND_ARGS='" + strings.Join(arguments, " ") + "'"
 }
 
-func processor() string {
-	text, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(text)) {
-		if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown processor"
-}
-
 func (r *results) tables(b *strings.Builder, columns []int, sqlite bool) {
 	name := "PostgreSQL"
 	if sqlite {
@@ -142,12 +124,12 @@ func (r *results) tables(b *strings.Builder, columns []int, sqlite bool) {
 			first = i
 		}
 	}
-	growth := func(figure func(*timing) spread) (title string, of func(query int) string) {
+	growth := func(figure func(*timing) rig.Spread) (title string, of func(query int) string) {
 		if first == last {
 			return "", nil
 		}
-		return "growth " + power(r.targets[first].size) + " → " + power(r.targets[last].size), func(q int) string {
-			told := fmt.Sprintf("%.2f×", figure(&r.timings[last][q]).median/figure(&r.timings[first][q]).median)
+		return "growth " + rig.Power(r.targets[first].size) + " → " + rig.Power(r.targets[last].size), func(q int) string {
+			told := fmt.Sprintf("%.2f×", figure(&r.timings[last][q]).Median/figure(&r.timings[first][q]).Median)
 			if r.targets[first].queries[q].Grows {
 				told += ", looking at more"
 			}
@@ -158,12 +140,12 @@ func (r *results) tables(b *strings.Builder, columns []int, sqlite bool) {
 	for _, t := range []struct {
 		title  string
 		grows  bool
-		figure func(*timing) spread
+		figure func(*timing) rig.Spread
 	}{
-		{"p50", true, func(t *timing) spread { return t.p50 }},
-		{"p99", false, func(t *timing) spread { return t.p99 }},
-		{"floor, p50", true, func(t *timing) spread { return t.floor }},
-		{"p50 ÷ floor", false, func(t *timing) spread { return t.ratio }},
+		{"p50", true, func(t *timing) rig.Spread { return t.p50 }},
+		{"p99", false, func(t *timing) rig.Spread { return t.p99 }},
+		{"floor, p50", true, func(t *timing) rig.Spread { return t.floor }},
+		{"p50 ÷ floor", false, func(t *timing) rig.Spread { return t.ratio }},
 	} {
 		var title string
 		var of func(int) string
@@ -181,7 +163,7 @@ func (r *results) tables(b *strings.Builder, columns []int, sqlite bool) {
 const growthFrom = 10_000 // keys; growth is told from the largest size up to it
 
 // table shows one figure of every query by size, and after it something of the query if told.
-func (r *results) table(b *strings.Builder, title string, columns []int, more string, figure func(*timing) spread, of func(query int) string) {
+func (r *results) table(b *strings.Builder, title string, columns []int, more string, figure func(*timing) rig.Spread, of func(query int) string) {
 	r.head(b, title, columns, more)
 	for q := range r.targets[columns[0]].queries {
 		fmt.Fprintf(b, "| %s |", r.targets[columns[0]].queries[q].What)
@@ -200,7 +182,7 @@ func (r *results) head(b *strings.Builder, title string, columns []int, more str
 	fmt.Fprintf(b, "| %s |", title)
 	line := "|---|"
 	for _, i := range columns {
-		fmt.Fprintf(b, " %s |", power(r.targets[i].size))
+		fmt.Fprintf(b, " %s |", rig.Power(r.targets[i].size))
 		line += "---|"
 	}
 	if more != "" {
@@ -231,23 +213,10 @@ func (r *results) rates(b *strings.Builder, sqlite bool) {
 		if a.target.sqlite != sqlite {
 			continue
 		}
-		fmt.Fprintf(b, "The newest page in a project of %s keys, beside a `net/http` handler that runs the SQL of the floor and writes the same\nJSON with encoding/json, in a process of its own on the server's core, in turn:\n\n", power(a.target.size))
+		fmt.Fprintf(b, "The newest page in a project of %s keys, beside a `net/http` handler that runs the SQL of the floor and writes the same\nJSON with encoding/json, in a process of its own on the server's core, in turn:\n\n", rig.Power(a.target.size))
 		b.WriteString("| | handler by hand | keytag | keytag ÷ handler |\n|---|---|---|---|\n")
-		fmt.Fprintf(b, "| p50 over one connection, ms | %s | %s | %.2f |\n", a.bareP50, a.serverP50, a.serverP50.median/a.bareP50.median)
+		fmt.Fprintf(b, "| p50 over one connection, ms | %s | %s | %.2f |\n", a.bareP50, a.serverP50, a.serverP50.Median/a.bareP50.Median)
 		fmt.Fprintf(b, "| requests a second over %d connections | %.0f (%.0f–%.0f) | %.0f (%.0f–%.0f) | %s |\n", bareConnections,
-			a.bareRate.median, a.bareRate.least, a.bareRate.most, a.serverRate.median, a.serverRate.least, a.serverRate.most, a.share)
+			a.bareRate.Median, a.bareRate.Least, a.bareRate.Most, a.serverRate.Median, a.serverRate.Least, a.serverRate.Most, a.share)
 	}
 }
-
-func (s spread) String() string { return fmt.Sprintf("%.2f (%.2f–%.2f)", s.median, s.least, s.most) }
-
-// power writes powers of ten as such.
-func power(n int) string {
-	digits := fmt.Sprint(n)
-	if strings.Trim(digits[1:], "0") != "" || digits[0] != '1' || len(digits) > 10 {
-		return digits
-	}
-	return "10" + superscript(len(digits)-1)
-}
-
-func superscript(digit int) string { return string([]rune("⁰¹²³⁴⁵⁶⁷⁸⁹")[digit]) }

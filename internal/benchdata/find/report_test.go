@@ -10,7 +10,10 @@ import (
 	"testing"
 
 	"github.com/keytag/keytag/internal/benchdata/queries"
+	"github.com/keytag/keytag/internal/benchdata/rig"
 )
+
+var beginMark, endMark = rig.Marks(tool)
 
 func measured() *results {
 	list := []queries.Query{{Name: "newest", What: "newest page"}, {Name: "deep", What: "page 200"}}

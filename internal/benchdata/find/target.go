@@ -28,7 +28,7 @@ type target struct {
 	filled   time.Time // the latest creation
 
 	server, bare     *rig.Server
-	toServer, toBare *connection
+	toServer, toBare *rig.Connection
 	adminKey         string
 	queries          []queries.Query
 	requests         [][]byte // of the queries
@@ -80,7 +80,7 @@ func (t *target) open(ctx context.Context, p *plan, program *rig.Program) (err e
 	if t.server, err = program.Serve(ctx, serverCore, t.url, "--worker=false"); err != nil {
 		return err
 	}
-	if t.toServer, err = dial(ctx, t.server.Address); err != nil {
+	if t.toServer, err = rig.Dial(ctx, t.server.Address); err != nil {
 		return err
 	}
 	t.adminKey = benchdata.AdminKeyText(p.seed, 0)
@@ -116,11 +116,7 @@ func (t *target) inspect(ctx context.Context) (err error) {
 
 // ask is queries.Ask over HTTP.
 func (t *target) ask(_ context.Context, document string, variables map[string]any) (json.RawMessage, error) {
-	request, err := graphQL(t.adminKey, document, variables)
-	if err != nil {
-		return nil, err
-	}
-	body, err := t.toServer.data(request)
+	body, err := t.toServer.Data(rig.GraphQL(t.adminKey, document, variables))
 	if err != nil {
 		return nil, err
 	}
@@ -145,11 +141,7 @@ func (t *target) prepare(ctx context.Context, p *plan) error {
 		if len(p.queries) > 0 && !slices.Contains(p.queries, q.Name) {
 			continue
 		}
-		request, err := graphQL(t.adminKey, q.Document, q.Variables)
-		if err != nil {
-			return err
-		}
-		t.queries, t.requests = append(t.queries, q), append(t.requests, request)
+		t.queries, t.requests = append(t.queries, q), append(t.requests, rig.GraphQL(t.adminKey, q.Document, q.Variables))
 	}
 	t.organization, err = organizationOf(ctx, t.database, subject)
 	return err
@@ -179,18 +171,18 @@ func (t *target) startBare(ctx context.Context) error {
 	if t.bare, err = rig.Listen(command); err != nil {
 		return err
 	}
-	t.toBare, err = dial(ctx, t.bare.Address)
+	t.toBare, err = rig.Dial(ctx, t.bare.Address)
 	return err
 }
 
 // compare fails if the floor does not answer what the server answers.
 func (t *target) compare(q queries.Query, request []byte) error {
-	byServer, err := t.toServer.data(request)
+	byServer, err := t.toServer.Data(request)
 	if err != nil {
 		return err
 	}
 	byServer = slices.Clone(byServer)
-	byHand, err := t.toBare.data(post("/page/"+q.Name, "", ""))
+	byHand, err := t.toBare.Data(rig.Post("/page/"+q.Name, "", ""))
 	if err != nil {
 		return err
 	}
@@ -244,9 +236,9 @@ func comparable(q queries.Query, body []byte) (map[string]any, error) {
 }
 
 func (t *target) close() {
-	for _, c := range []*connection{t.toServer, t.toBare} {
+	for _, c := range []*rig.Connection{t.toServer, t.toBare} {
 		if c != nil {
-			c.close()
+			c.Close()
 		}
 	}
 	for _, s := range []*rig.Server{t.server, t.bare} {

@@ -136,3 +136,19 @@ func (s *Server) Resident() float64 {
 	}
 	return 0
 }
+
+// ticks are the units of time in /proc on Linux, a second.
+const ticks = 100
+
+// CPU is what the process has used up to now, in steps of 10 ms.
+func (s *Server) CPU() time.Duration {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.command.Process.Pid))
+	_, after, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(after)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * time.Second / ticks
+}

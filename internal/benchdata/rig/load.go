@@ -1,0 +1,166 @@
+package rig
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"runtime"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Load asks over several connections at once, without ever sleeping: were its core to sleep whenever it waits,
+// waking it would cost the server more than many an answer does. It is not for concurrent use.
+type Load struct {
+	// Next is the next request to be sent.
+	Next func() []byte
+	// Status is that of every answer.
+	Status int
+
+	epoll int
+	lines []*line
+}
+
+// line is a connection with one request under way.
+type line struct {
+	conn   *net.TCPConn
+	fd     int
+	sent   time.Time
+	answer []byte
+	buffer [64 << 10]byte
+}
+
+// NewLoad connects to host:port.
+func NewLoad(address string, connections int) (*Load, error) {
+	l := &Load{}
+	var err error
+	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, err
+	}
+	for range connections {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			l.Close()
+			return nil, err
+		}
+		c := &line{conn: conn.(*net.TCPConn)}
+		l.lines = append(l.lines, c)
+		raw, err := c.conn.SyscallConn()
+		if err == nil {
+			err = raw.Control(func(fd uintptr) { c.fd = int(fd) })
+		}
+		if err == nil {
+			err = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, c.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(len(l.lines) - 1)})
+		}
+		if err != nil {
+			l.Close()
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// Close closes the connections.
+func (l *Load) Close() {
+	for _, c := range l.lines {
+		_ = c.conn.Close()
+	}
+	_ = unix.Close(l.epoll)
+}
+
+// Run asks until a time is over and every answer is there, and adds to took how long each request took.
+func (l *Load) Run(span time.Duration, took []time.Duration) ([]time.Duration, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	began := time.Now()
+	over := began.Add(span)
+	for _, c := range l.lines {
+		if err := c.send(l.Next(), began); err != nil {
+			return nil, err
+		}
+	}
+	events := make([]unix.EpollEvent, len(l.lines))
+	for waiting := len(l.lines); waiting > 0; {
+		n, err := unix.EpollWait(l.epoll, events, 0)
+		if err != nil && err != unix.EINTR {
+			return nil, err
+		}
+		now := time.Now()
+		if now.Sub(over) > longest {
+			return nil, fmt.Errorf("no answer within %v", longest)
+		}
+		for _, e := range events[:max(n, 0)] {
+			c := l.lines[e.Fd]
+			done, err := c.receive(l.Status)
+			if err != nil {
+				return nil, err
+			}
+			if !done {
+				continue
+			}
+			took = append(took, now.Sub(c.sent))
+			if !now.Before(over) {
+				waiting--
+			} else if err := c.send(l.Next(), now); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return took, nil
+}
+
+func (c *line) send(request []byte, now time.Time) error {
+	c.sent = now
+	n, err := unix.Write(c.fd, request)
+	if err == nil && n < len(request) {
+		err = fmt.Errorf("%d bytes of a request of %d were taken", n, len(request))
+	}
+	return err
+}
+
+var (
+	headEnd       = []byte("\r\n\r\n")
+	contentLength = []byte("Content-Length: ")
+)
+
+// receive reads what has come, and reports that the answer is complete.
+func (c *line) receive(status int) (done bool, err error) {
+	n, err := unix.Read(c.fd, c.buffer[:])
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+		return false, nil
+	case err != nil:
+		return false, err
+	case n == 0:
+		return false, fmt.Errorf("the server closed a connection")
+	}
+	answer := c.buffer[:n]
+	if len(c.answer) > 0 {
+		c.answer = append(c.answer, answer...)
+		answer = c.answer
+	}
+	head := bytes.Index(answer, headEnd)
+	at := bytes.Index(answer, contentLength)
+	if head >= 0 && at >= 0 && at < head {
+		end := at + bytes.IndexByte(answer[at:], '\r')
+		length, err := strconv.Atoi(string(answer[at+len(contentLength) : end]))
+		if err != nil {
+			return false, err
+		}
+		if done = len(answer) == head+len(headEnd)+length; done {
+			if got, _ := strconv.Atoi(string(answer[9:12])); got != status {
+				return false, fmt.Errorf("%s", answer)
+			}
+			c.answer = c.answer[:0]
+			return true, nil
+		}
+	} else if head >= 0 {
+		return false, fmt.Errorf("an answer without a length: %s", answer)
+	}
+	if len(c.answer) == 0 {
+		c.answer = append(c.answer, answer...)
+	}
+	return false, nil
+}
