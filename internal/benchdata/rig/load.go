@@ -12,7 +12,9 @@ import (
 )
 
 // Load asks over several connections at once, without ever sleeping: were its core to sleep whenever it waits,
-// waking it would cost the server more than many an answer does. It is not for concurrent use.
+// waking it would cost the server more than many an answer does. The next request follows an answer after as long
+// as a network takes there and back: were it there at once, the server would go on with the same connection, and
+// never turn to the others. It is not for concurrent use.
 type Load struct {
 	// Next is the next request to be sent.
 	Next func() []byte
@@ -25,11 +27,11 @@ type Load struct {
 
 // line is a connection with one request under way.
 type line struct {
-	conn   *net.TCPConn
-	fd     int
-	sent   time.Time
-	answer []byte
-	buffer [64 << 10]byte
+	conn           *net.TCPConn
+	fd             int
+	sent, answered time.Time
+	answer         []byte
+	buffer         [64 << 10]byte
 }
 
 // NewLoad connects to host:port.
@@ -74,20 +76,29 @@ func (l *Load) Close() {
 func (l *Load) Run(span time.Duration, took []time.Duration) ([]time.Duration, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	began := time.Now()
-	over := began.Add(span)
+	now := time.Now()
+	over := now.Add(span)
+	idle := make([]*line, 0, len(l.lines)) // in the order of their answers
 	for _, c := range l.lines {
-		if err := c.send(l.Next(), began); err != nil {
-			return nil, err
-		}
+		c.answered = now
+		idle = append(idle, c)
 	}
 	events := make([]unix.EpollEvent, len(l.lines))
-	for waiting := len(l.lines); waiting > 0; {
+	for waiting := 0; waiting > 0 || now.Before(over); now = time.Now() {
+		for len(idle) > 0 && now.Before(over) && now.Sub(idle[0].answered) >= roundTrip {
+			if err := idle[0].send(l.Next(), now); err != nil {
+				return nil, err
+			}
+			idle = append(idle[:0], idle[1:]...)
+			waiting++
+		}
+		for pause := now.Add(pollEvery); time.Now().Before(pause); {
+			// A system call each time would slow the other core down, where both share a processor's parts.
+		}
 		n, err := unix.EpollWait(l.epoll, events, 0)
 		if err != nil && err != unix.EINTR {
 			return nil, err
 		}
-		now := time.Now()
 		if now.Sub(over) > longest {
 			return nil, fmt.Errorf("no answer within %v", longest)
 		}
@@ -97,19 +108,21 @@ func (l *Load) Run(span time.Duration, took []time.Duration) ([]time.Duration, e
 			if err != nil {
 				return nil, err
 			}
-			if !done {
-				continue
-			}
-			took = append(took, now.Sub(c.sent))
-			if !now.Before(over) {
+			if done {
+				c.answered = time.Now()
+				took = append(took, c.answered.Sub(c.sent))
+				idle = append(idle, c)
 				waiting--
-			} else if err := c.send(l.Next(), now); err != nil {
-				return nil, err
 			}
 		}
 	}
 	return took, nil
 }
+
+const (
+	roundTrip = 100 * time.Microsecond
+	pollEvery = 5 * time.Microsecond
+)
 
 func (c *line) send(request []byte, now time.Time) error {
 	c.sent = now
