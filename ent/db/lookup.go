@@ -5,6 +5,8 @@ package db
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 
 	"entgo.io/ent/dialect/sql"
 
@@ -12,11 +14,38 @@ import (
 	"github.com/keytag/keytag/ent/db/user"
 )
 
-// LookUp is the key with a digest that is not removed, and its owner beside it, as they are at one moment; a
-// NotFoundError when there is none. It runs past the policy, since it is what tells who asks.
+// shownKey are the columns of a key that there is a use for when it is looked up by its digest.
+var shownKey = slices.DeleteFunc(slices.Clone(apikey.Columns), func(column string) bool {
+	switch column {
+	case apikey.FieldDigest, apikey.FieldNameFolded, apikey.FieldRemovedAt, apikey.FieldLookAt, apikey.FieldEffectiveExpiresAt:
+		return true
+	}
+	return false
+})
+
+// lookUps are the statements of LookUp by dialect, made once.
+var lookUps sync.Map
+
+func lookUp(dialect string) string {
+	if made, ok := lookUps.Load(dialect); ok {
+		return made.(string)
+	}
+	keys, users := sql.Table(apikey.Table), sql.Table(user.Table).As("owners")
+	made, _ := sql.Dialect(dialect).
+		Select(append(keys.Columns(shownKey...), users.Columns(user.Columns...)...)...).
+		From(keys).Join(users).On(keys.C(apikey.FieldOwnerID), users.C(user.FieldID)).
+		Where(sql.And(sql.EQ(keys.C(apikey.FieldDigest), []byte{}), sql.IsNull(keys.C(apikey.FieldRemovedAt)))).
+		Query()
+	lookUps.Store(dialect, made)
+	return made
+}
+
+// LookUp is the key with a digest that is not removed, but for what no answer needs, and its owner beside it, as
+// they are at one moment; a NotFoundError when there is none. It runs past the policy, since it is what tells who
+// asks.
 func (c *APIKeyClient) LookUp(ctx context.Context, digest []byte) (*APIKey, error) {
 	key, owner := &APIKey{config: c.config}, &User{config: c.config}
-	values, err := key.scanValues(apikey.Columns)
+	values, err := key.scanValues(shownKey)
 	if err != nil {
 		return nil, err
 	}
@@ -24,14 +53,8 @@ func (c *APIKeyClient) LookUp(ctx context.Context, digest []byte) (*APIKey, erro
 	if err != nil {
 		return nil, err
 	}
-	keys, users := sql.Table(apikey.Table), sql.Table(user.Table).As("owners")
-	query, args := sql.Dialect(c.driver.Dialect()).
-		Select(append(keys.Columns(apikey.Columns...), users.Columns(user.Columns...)...)...).
-		From(keys).Join(users).On(keys.C(apikey.FieldOwnerID), users.C(user.FieldID)).
-		Where(sql.And(sql.EQ(keys.C(apikey.FieldDigest), digest), sql.IsNull(keys.C(apikey.FieldRemovedAt)))).
-		Query()
 	rows := &sql.Rows{}
-	if err := c.driver.Query(ctx, query, args, rows); err != nil {
+	if err := c.driver.Query(ctx, lookUp(c.driver.Dialect()), []any{digest}, rows); err != nil {
 		return nil, err
 	}
 	defer rows.Close()
@@ -44,7 +67,7 @@ func (c *APIKeyClient) LookUp(ctx context.Context, digest []byte) (*APIKey, erro
 	if err := rows.Scan(append(append([]any{}, values...), ofOwner...)...); err != nil {
 		return nil, fmt.Errorf("scan: %w", err)
 	}
-	if err := key.assignValues(apikey.Columns, values); err != nil {
+	if err := key.assignValues(shownKey, values); err != nil {
 		return nil, err
 	}
 	if err := owner.assignValues(user.Columns, ofOwner); err != nil {
