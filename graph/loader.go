@@ -87,10 +87,10 @@ func (l *loader[V]) run(ctx context.Context, b *batch[V], ids []string) {
 	b.values, b.err = values, err
 }
 
-// name notes ids that a row names.
+// name notes ids that a row names, as far as they were read.
 func (l *loader[V]) name(ids ...*string) {
 	for _, id := range ids {
-		if id != nil {
+		if id != nil && *id != "" {
 			l.named = append(l.named, *id)
 		}
 	}

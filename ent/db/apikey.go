@@ -18,6 +18,7 @@ import (
 	"github.com/keytag/keytag/ent/db/project"
 	"github.com/keytag/keytag/ent/db/user"
 	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/scope"
 )
 
 // APIKey is the model entity for the APIKey schema.
@@ -42,7 +43,7 @@ type APIKey struct {
 	// Description holds the value of the "description" field.
 	Description string `json:"description,omitempty"`
 	// sorted, without duplicates; key_scopes holds the same for searching
-	Scopes []string `json:"scopes,omitempty"`
+	Scopes scope.Set `json:"scopes,omitempty"`
 	// CIDR blocks, canonical and sorted; empty means anywhere
 	AllowedIps []string `json:"allowed_ips,omitempty"`
 	// KeyPrefix holds the value of the "key_prefix" field.

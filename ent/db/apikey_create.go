@@ -18,6 +18,7 @@ import (
 	"github.com/keytag/keytag/ent/db/project"
 	"github.com/keytag/keytag/ent/db/user"
 	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/scope"
 )
 
 // APIKeyCreate is the builder for creating a APIKey entity.
@@ -100,7 +101,7 @@ func (_c *APIKeyCreate) SetDescription(v string) *APIKeyCreate {
 }
 
 // SetScopes sets the "scopes" field.
-func (_c *APIKeyCreate) SetScopes(v []string) *APIKeyCreate {
+func (_c *APIKeyCreate) SetScopes(v scope.Set) *APIKeyCreate {
 	_c.mutation.SetScopes(v)
 	return _c
 }

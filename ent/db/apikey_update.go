@@ -16,6 +16,7 @@ import (
 	"github.com/keytag/keytag/ent/db/notification"
 	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/scope"
 )
 
 // APIKeyUpdate is the builder for updating APIKey entities.
@@ -81,13 +82,13 @@ func (_u *APIKeyUpdate) SetNillableDescription(v *string) *APIKeyUpdate {
 }
 
 // SetScopes sets the "scopes" field.
-func (_u *APIKeyUpdate) SetScopes(v []string) *APIKeyUpdate {
+func (_u *APIKeyUpdate) SetScopes(v scope.Set) *APIKeyUpdate {
 	_u.mutation.SetScopes(v)
 	return _u
 }
 
 // AppendScopes appends value to the "scopes" field.
-func (_u *APIKeyUpdate) AppendScopes(v []string) *APIKeyUpdate {
+func (_u *APIKeyUpdate) AppendScopes(v scope.Set) *APIKeyUpdate {
 	_u.mutation.AppendScopes(v)
 	return _u
 }
@@ -1096,13 +1097,13 @@ func (_u *APIKeyUpdateOne) SetNillableDescription(v *string) *APIKeyUpdateOne {
 }
 
 // SetScopes sets the "scopes" field.
-func (_u *APIKeyUpdateOne) SetScopes(v []string) *APIKeyUpdateOne {
+func (_u *APIKeyUpdateOne) SetScopes(v scope.Set) *APIKeyUpdateOne {
 	_u.mutation.SetScopes(v)
 	return _u
 }
 
 // AppendScopes appends value to the "scopes" field.
-func (_u *APIKeyUpdateOne) AppendScopes(v []string) *APIKeyUpdateOne {
+func (_u *APIKeyUpdateOne) AppendScopes(v scope.Set) *APIKeyUpdateOne {
 	_u.mutation.AppendScopes(v)
 	return _u
 }

@@ -37,6 +37,7 @@ import (
 	"github.com/keytag/keytag/internal/job"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/scope"
 )
 
 const (
@@ -79,8 +80,8 @@ type APIKeyMutation struct {
 	name                  *string
 	name_folded           *string
 	description           *string
-	scopes                *[]string
-	appendscopes          []string
+	scopes                *scope.Set
+	appendscopes          scope.Set
 	allowed_ips           *[]string
 	appendallowed_ips     []string
 	key_prefix            *string
@@ -572,13 +573,13 @@ func (m *APIKeyMutation) ResetDescription() {
 }
 
 // SetScopes sets the "scopes" field.
-func (m *APIKeyMutation) SetScopes(s []string) {
+func (m *APIKeyMutation) SetScopes(s scope.Set) {
 	m.scopes = &s
 	m.appendscopes = nil
 }
 
 // Scopes returns the value of the "scopes" field in the mutation.
-func (m *APIKeyMutation) Scopes() (r []string, exists bool) {
+func (m *APIKeyMutation) Scopes() (r scope.Set, exists bool) {
 	v := m.scopes
 	if v == nil {
 		return
@@ -589,7 +590,7 @@ func (m *APIKeyMutation) Scopes() (r []string, exists bool) {
 // OldScopes returns the old "scopes" field's value of the APIKey entity.
 // If the APIKey object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *APIKeyMutation) OldScopes(ctx context.Context) (v []string, err error) {
+func (m *APIKeyMutation) OldScopes(ctx context.Context) (v scope.Set, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldScopes is only allowed on UpdateOne operations")
 	}
@@ -604,12 +605,12 @@ func (m *APIKeyMutation) OldScopes(ctx context.Context) (v []string, err error) 
 }
 
 // AppendScopes adds s to the "scopes" field.
-func (m *APIKeyMutation) AppendScopes(s []string) {
+func (m *APIKeyMutation) AppendScopes(s scope.Set) {
 	m.appendscopes = append(m.appendscopes, s...)
 }
 
 // AppendedScopes returns the list of values that were appended to the "scopes" field in this mutation.
-func (m *APIKeyMutation) AppendedScopes() ([]string, bool) {
+func (m *APIKeyMutation) AppendedScopes() (scope.Set, bool) {
 	if len(m.appendscopes) == 0 {
 		return nil, false
 	}
@@ -2777,7 +2778,7 @@ func (m *APIKeyMutation) SetField(name string, value ent.Value) error {
 		m.SetDescription(v)
 		return nil
 	case apikey.FieldScopes:
-		v, ok := value.([]string)
+		v, ok := value.(scope.Set)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/keytag/keytag/ent/policy"
 	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/scope"
 )
 
 // APIKey is one generation of a rotation family. The row holds instants, never a status:
@@ -30,7 +31,7 @@ func (APIKey) Fields() []ent.Field {
 		field.String("name_folded").Optional().
 			Comment("the name as it is ordered and searched by: NFC, in lower case"),
 		field.String("description").NotEmpty(),
-		field.Strings("scopes").
+		field.JSON("scopes", scope.Set{}).
 			Comment("sorted, without duplicates; key_scopes holds the same for searching"),
 
 		field.Strings("allowed_ips").

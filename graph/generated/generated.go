@@ -126,6 +126,7 @@ type ComplexityRoot struct {
 		ExpiresInSeconds    func(childComplexity int) int
 		FamilyID            func(childComplexity int) int
 		Generation          func(childComplexity int) int
+		GivenScopes         func(childComplexity int) int
 		GraceExpiresAt      func(childComplexity int) int
 		ID                  func(childComplexity int) int
 		InactivityExpiresAt func(childComplexity int) int
@@ -143,7 +144,6 @@ type ComplexityRoot struct {
 		Revocation          func(childComplexity int) int
 		RevokedAt           func(childComplexity int) int
 		Rotation            func(childComplexity int) int
-		Scopes              func(childComplexity int) int
 		State               func(childComplexity int, at time.Time) int
 		Status              func(childComplexity int) int
 		SuspendedAt         func(childComplexity int) int
@@ -1091,6 +1091,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ApiKey.Generation(childComplexity), true
+	case "ApiKey.scopes":
+		if e.ComplexityRoot.ApiKey.GivenScopes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKey.GivenScopes(childComplexity), true
 	case "ApiKey.graceExpiresAt":
 		if e.ComplexityRoot.ApiKey.GraceExpiresAt == nil {
 			break
@@ -1193,12 +1199,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ApiKey.Rotation(childComplexity), true
-	case "ApiKey.scopes":
-		if e.ComplexityRoot.ApiKey.Scopes == nil {
-			break
-		}
-
-		return e.ComplexityRoot.ApiKey.Scopes(childComplexity), true
 	case "ApiKey.state":
 		if e.ComplexityRoot.ApiKey.State == nil {
 			break
@@ -8851,7 +8851,7 @@ func (ec *executionContext) _ApiKey_scopes(ctx context.Context, field graphql.Co
 			return ec.fieldContext_ApiKey_scopes(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Scopes, nil
+			return obj.GivenScopes(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
@@ -8862,7 +8862,7 @@ func (ec *executionContext) _ApiKey_scopes(ctx context.Context, field graphql.Co
 	)
 }
 func (ec *executionContext) fieldContext_ApiKey_scopes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ApiKey", field, false, false, "String")
+	return graphql.NewScalarFieldContext("ApiKey", field, true, false, "String")
 }
 
 func (ec *executionContext) _ApiKey_allowedIps(ctx context.Context, field graphql.CollectedField, obj *keys.View) (ret graphql.Marshaler) {
@@ -24188,7 +24188,7 @@ func (ec *executionContext) _ApiKey(ctx context.Context, sel ast.SelectionSet, o
 					return ec._ApiKey_environment(ctx, field, obj)
 				})
 		case "scopes":
-			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Scopes)
+			out.Values[i] = ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.GivenScopes())
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

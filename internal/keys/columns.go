@@ -5,12 +5,8 @@ import (
 	"github.com/keytag/keytag/ent/db/apikey"
 )
 
-// always are the columns that every row of a list has: who and what the key is beside, and the one clock
-// that never moves.
-var always = []string{
-	apikey.FieldID, apikey.FieldOrganizationID, apikey.FieldProjectID, apikey.FieldEnvironmentID, apikey.FieldOwnerID,
-	apikey.FieldCreatedByID, apikey.FieldFamilyID, apikey.FieldReplacesID, apikey.FieldReplacedByID, apikey.FieldCreatedAt,
-}
+// always are the columns that every row of a list has: what the key is, and the one clock that never moves.
+var always = []string{apikey.FieldID, apikey.FieldFamilyID, apikey.FieldCreatedAt}
 
 // clocks are what lifecycle.Evaluate decides by.
 var clocks = []string{
@@ -21,9 +17,10 @@ var clocks = []string{
 // columnsOf are the columns beyond always that a field of ApiKey is made of. Fields that are not here may
 // need any.
 var columnsOf = map[Field][]string{
-	"__typename": nil, "id": nil, "createdAt": nil, "familyId": nil, "viewerCanAdminister": nil,
-	WithOwner: nil, WithCreatedBy: nil, WithOrganization: nil, WithProject: nil, WithEnvironment: nil,
-	WithReplaces: nil, WithReplacedBy: nil, WithNotification: nil,
+	"__typename": nil, "id": nil, "createdAt": nil, "familyId": nil, WithNotification: nil,
+	WithOwner: {apikey.FieldOwnerID}, WithCreatedBy: {apikey.FieldCreatedByID}, "viewerCanAdminister": {apikey.FieldOwnerID},
+	WithOrganization: {apikey.FieldOrganizationID}, WithProject: {apikey.FieldProjectID}, WithEnvironment: {apikey.FieldEnvironmentID},
+	WithReplaces: {apikey.FieldReplacesID}, WithReplacedBy: {apikey.FieldReplacedByID},
 
 	"name":        {apikey.FieldName},
 	"description": {apikey.FieldDescription},

@@ -59,6 +59,9 @@ func stateOf(row *db.APIKey, at time.Time) lifecycle.State {
 	return lifecycle.Evaluate(instants(row), at)
 }
 
+// GivenScopes are those that were given to the key.
+func (v *View) GivenScopes() []string { return v.Scopes }
+
 // Status is what the key is now.
 func (v *View) Status() lifecycle.Status { return v.state.Status }
 

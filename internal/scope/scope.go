@@ -5,8 +5,10 @@
 package scope
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // MaxLength is the most characters a scope may have.
@@ -73,6 +75,36 @@ func Reserved(s string) bool { return s == "*" || strings.HasPrefix(s, reserved)
 
 // Set is a list of valid scopes, sorted, without duplicates.
 type Set []string
+
+// UnmarshalJSON reads an array of scopes, as they are.
+func (s *Set) UnmarshalJSON(text []byte) error {
+	list, quick := plain(string(text))
+	if !quick {
+		return json.Unmarshal(text, (*[]string)(s))
+	}
+	*s = list
+	return nil
+}
+
+// plain reads an array of ASCII strings without escapes, which those of scopes are: pages hold many of them.
+func plain(text string) (list Set, ok bool) {
+	text, opens := strings.CutPrefix(text, "[")
+	text, closes := strings.CutSuffix(text, "]")
+	escaped := func(r rune) bool { return r < ' ' || r >= utf8.RuneSelf || r == '\\' }
+	if !opens || !closes || strings.ContainsFunc(text, escaped) {
+		return nil, false
+	}
+	list = make(Set, 0, strings.Count(text, `"`)/2)
+	for text != "" {
+		between, rest, _ := strings.Cut(text, `"`)
+		one, after, closed := strings.Cut(rest, `"`)
+		if !closed || strings.Trim(between, ", ") != "" {
+			return nil, false
+		}
+		list, text = append(list, one), after
+	}
+	return list, true
+}
 
 // NewSet makes a Set of the valid scopes in ss and answers the malformed ones
 // in the order given. The Set is never nil.

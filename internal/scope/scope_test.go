@@ -1,6 +1,7 @@
 package scope_test
 
 import (
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -168,6 +169,24 @@ func FuzzValid(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		if want := len(s) <= scope.MaxLength && grammar.MatchString(s); scope.Valid(s) != want {
 			t.Fatalf("Valid(%q) = %v", s, !want)
+		}
+	})
+}
+
+// A Set is read as encoding/json reads an array of strings.
+func FuzzSetUnmarshalJSON(f *testing.F) {
+	for _, seed := range []string{`[]`, `["a"]`, `["a:b", "c"]`, `["a","b"]`, `null`, `["\u0061"]`, `["a\"b"]`, `[1]`, `"a"`, `[["a"]]`, `{"a":"b"}`, `["a",null]`, `[ ]`, ` ["a"] `, `["a",{"b":"c"}]`, `["a" ,"b"]`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var want []string
+		var got scope.Set
+		failed := json.Unmarshal(text, &want)
+		if err := json.Unmarshal(text, &got); (err == nil) != (failed == nil) {
+			t.Fatalf("%s: %v, want %v", text, err, failed)
+		}
+		if failed == nil && !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	})
 }
