@@ -261,8 +261,10 @@ func (*APIKey) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case apikey.FieldScopes, apikey.FieldAllowedIps, apikey.FieldDigest:
+		case apikey.FieldAllowedIps, apikey.FieldDigest:
 			values[i] = new([]byte)
+		case apikey.FieldScopes:
+			values[i] = new(scope.Set)
 		case apikey.FieldSuspendedByAdmin:
 			values[i] = new(sql.NullBool)
 		case apikey.FieldGeneration:
@@ -343,12 +345,10 @@ func (_m *APIKey) assignValues(columns []string, values []any) error {
 				_m.Description = value.String
 			}
 		case apikey.FieldScopes:
-			if value, ok := values[i].(*[]byte); !ok {
+			if value, ok := values[i].(*scope.Set); !ok {
 				return fmt.Errorf("unexpected type %T for field scopes", values[i])
-			} else if value != nil && len(*value) > 0 {
-				if err := json.Unmarshal(*value, &_m.Scopes); err != nil {
-					return fmt.Errorf("unmarshal field scopes: %w", err)
-				}
+			} else if value != nil {
+				_m.Scopes = *value
 			}
 		case apikey.FieldAllowedIps:
 			if value, ok := values[i].(*[]byte); !ok {

@@ -765,7 +765,7 @@ func (_c *APIKeyCreate) createSpec() (*APIKey, *sqlgraph.CreateSpec) {
 		_node.Description = value
 	}
 	if value, ok := _c.mutation.Scopes(); ok {
-		_spec.SetField(apikey.FieldScopes, field.TypeJSON, value)
+		_spec.SetField(apikey.FieldScopes, field.TypeOther, value)
 		_node.Scopes = value
 	}
 	if value, ok := _c.mutation.AllowedIps(); ok {

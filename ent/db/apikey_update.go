@@ -87,12 +87,6 @@ func (_u *APIKeyUpdate) SetScopes(v scope.Set) *APIKeyUpdate {
 	return _u
 }
 
-// AppendScopes appends value to the "scopes" field.
-func (_u *APIKeyUpdate) AppendScopes(v scope.Set) *APIKeyUpdate {
-	_u.mutation.AppendScopes(v)
-	return _u
-}
-
 // SetAllowedIps sets the "allowed_ips" field.
 func (_u *APIKeyUpdate) SetAllowedIps(v []string) *APIKeyUpdate {
 	_u.mutation.SetAllowedIps(v)
@@ -737,12 +731,7 @@ func (_u *APIKeyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 		_spec.SetField(apikey.FieldDescription, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.Scopes(); ok {
-		_spec.SetField(apikey.FieldScopes, field.TypeJSON, value)
-	}
-	if value, ok := _u.mutation.AppendedScopes(); ok {
-		_spec.AddModifier(func(u *sql.UpdateBuilder) {
-			sqljson.Append(u, apikey.FieldScopes, value)
-		})
+		_spec.SetField(apikey.FieldScopes, field.TypeOther, value)
 	}
 	if value, ok := _u.mutation.AllowedIps(); ok {
 		_spec.SetField(apikey.FieldAllowedIps, field.TypeJSON, value)
@@ -1099,12 +1088,6 @@ func (_u *APIKeyUpdateOne) SetNillableDescription(v *string) *APIKeyUpdateOne {
 // SetScopes sets the "scopes" field.
 func (_u *APIKeyUpdateOne) SetScopes(v scope.Set) *APIKeyUpdateOne {
 	_u.mutation.SetScopes(v)
-	return _u
-}
-
-// AppendScopes appends value to the "scopes" field.
-func (_u *APIKeyUpdateOne) AppendScopes(v scope.Set) *APIKeyUpdateOne {
-	_u.mutation.AppendScopes(v)
 	return _u
 }
 
@@ -1782,12 +1765,7 @@ func (_u *APIKeyUpdateOne) sqlSave(ctx context.Context) (_node *APIKey, err erro
 		_spec.SetField(apikey.FieldDescription, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.Scopes(); ok {
-		_spec.SetField(apikey.FieldScopes, field.TypeJSON, value)
-	}
-	if value, ok := _u.mutation.AppendedScopes(); ok {
-		_spec.AddModifier(func(u *sql.UpdateBuilder) {
-			sqljson.Append(u, apikey.FieldScopes, value)
-		})
+		_spec.SetField(apikey.FieldScopes, field.TypeOther, value)
 	}
 	if value, ok := _u.mutation.AllowedIps(); ok {
 		_spec.SetField(apikey.FieldAllowedIps, field.TypeJSON, value)

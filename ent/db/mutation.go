@@ -81,7 +81,6 @@ type APIKeyMutation struct {
 	name_folded           *string
 	description           *string
 	scopes                *scope.Set
-	appendscopes          scope.Set
 	allowed_ips           *[]string
 	appendallowed_ips     []string
 	key_prefix            *string
@@ -575,7 +574,6 @@ func (m *APIKeyMutation) ResetDescription() {
 // SetScopes sets the "scopes" field.
 func (m *APIKeyMutation) SetScopes(s scope.Set) {
 	m.scopes = &s
-	m.appendscopes = nil
 }
 
 // Scopes returns the value of the "scopes" field in the mutation.
@@ -604,23 +602,9 @@ func (m *APIKeyMutation) OldScopes(ctx context.Context) (v scope.Set, err error)
 	return oldValue.Scopes, nil
 }
 
-// AppendScopes adds s to the "scopes" field.
-func (m *APIKeyMutation) AppendScopes(s scope.Set) {
-	m.appendscopes = append(m.appendscopes, s...)
-}
-
-// AppendedScopes returns the list of values that were appended to the "scopes" field in this mutation.
-func (m *APIKeyMutation) AppendedScopes() (scope.Set, bool) {
-	if len(m.appendscopes) == 0 {
-		return nil, false
-	}
-	return m.appendscopes, true
-}
-
 // ResetScopes resets all changes to the "scopes" field.
 func (m *APIKeyMutation) ResetScopes() {
 	m.scopes = nil
-	m.appendscopes = nil
 }
 
 // SetAllowedIps sets the "allowed_ips" field.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"entgo.io/ent"
+	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/schema/edge"
 	"entgo.io/ent/schema/field"
@@ -31,7 +32,8 @@ func (APIKey) Fields() []ent.Field {
 		field.String("name_folded").Optional().
 			Comment("the name as it is ordered and searched by: NFC, in lower case"),
 		field.String("description").NotEmpty(),
-		field.JSON("scopes", scope.Set{}).
+		field.Other("scopes", scope.Set{}).
+			SchemaType(map[string]string{dialect.Postgres: "jsonb", dialect.SQLite: "json"}).
 			Comment("sorted, without duplicates; key_scopes holds the same for searching"),
 
 		field.Strings("allowed_ips").

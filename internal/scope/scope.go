@@ -5,7 +5,9 @@
 package scope
 
 import (
+	"database/sql/driver"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -76,14 +78,32 @@ func Reserved(s string) bool { return s == "*" || strings.HasPrefix(s, reserved)
 // Set is a list of valid scopes, sorted, without duplicates.
 type Set []string
 
-// UnmarshalJSON reads an array of scopes, as they are.
-func (s *Set) UnmarshalJSON(text []byte) error {
-	list, quick := plain(string(text))
+// Scan reads a JSON array of scopes, as they are; it is of sql.Scanner.
+func (s *Set) Scan(column any) error {
+	var text string
+	switch column := column.(type) {
+	case []byte:
+		text = string(column)
+	case string:
+		text = column
+	default:
+		return fmt.Errorf("scopes cannot be read from %T", column)
+	}
+	list, quick := plain(text)
 	if !quick {
-		return json.Unmarshal(text, (*[]string)(s))
+		list = nil // what is read into it stays
+		if err := json.Unmarshal([]byte(text), (*[]string)(&list)); err != nil {
+			return fmt.Errorf("scopes: %w", err)
+		}
 	}
 	*s = list
 	return nil
+}
+
+// Value is a JSON array; it is of driver.Valuer.
+func (s Set) Value() (driver.Value, error) {
+	text, err := json.Marshal([]string(s))
+	return string(text), err
 }
 
 // plain reads an array of ASCII strings without escapes, which those of scopes are: pages hold many of them.

@@ -9,6 +9,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/scope"
 )
 
 // ID filters vertices based on their ID field.
@@ -104,6 +105,11 @@ func NameFolded(v string) predicate.APIKey {
 // Description applies equality check predicate on the "description" field. It's identical to DescriptionEQ.
 func Description(v string) predicate.APIKey {
 	return predicate.APIKey(sql.FieldEQ(FieldDescription, v))
+}
+
+// Scopes applies equality check predicate on the "scopes" field. It's identical to ScopesEQ.
+func Scopes(v scope.Set) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldScopes, v))
 }
 
 // KeyPrefix applies equality check predicate on the "key_prefix" field. It's identical to KeyPrefixEQ.
@@ -800,6 +806,46 @@ func DescriptionEqualFold(v string) predicate.APIKey {
 // DescriptionContainsFold applies the ContainsFold predicate on the "description" field.
 func DescriptionContainsFold(v string) predicate.APIKey {
 	return predicate.APIKey(sql.FieldContainsFold(FieldDescription, v))
+}
+
+// ScopesEQ applies the EQ predicate on the "scopes" field.
+func ScopesEQ(v scope.Set) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldScopes, v))
+}
+
+// ScopesNEQ applies the NEQ predicate on the "scopes" field.
+func ScopesNEQ(v scope.Set) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldScopes, v))
+}
+
+// ScopesIn applies the In predicate on the "scopes" field.
+func ScopesIn(vs ...scope.Set) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldScopes, vs...))
+}
+
+// ScopesNotIn applies the NotIn predicate on the "scopes" field.
+func ScopesNotIn(vs ...scope.Set) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldScopes, vs...))
+}
+
+// ScopesGT applies the GT predicate on the "scopes" field.
+func ScopesGT(v scope.Set) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldScopes, v))
+}
+
+// ScopesGTE applies the GTE predicate on the "scopes" field.
+func ScopesGTE(v scope.Set) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldScopes, v))
+}
+
+// ScopesLT applies the LT predicate on the "scopes" field.
+func ScopesLT(v scope.Set) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldScopes, v))
+}
+
+// ScopesLTE applies the LTE predicate on the "scopes" field.
+func ScopesLTE(v scope.Set) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldScopes, v))
 }
 
 // KeyPrefixEQ applies the EQ predicate on the "key_prefix" field.

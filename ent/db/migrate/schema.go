@@ -15,7 +15,7 @@ var (
 		{Name: "name", Type: field.TypeString},
 		{Name: "name_folded", Type: field.TypeString, Nullable: true},
 		{Name: "description", Type: field.TypeString},
-		{Name: "scopes", Type: field.TypeJSON},
+		{Name: "scopes", Type: field.TypeOther, SchemaType: map[string]string{"postgres": "jsonb", "sqlite3": "json"}},
 		{Name: "allowed_ips", Type: field.TypeJSON},
 		{Name: "key_prefix", Type: field.TypeString, Unique: true},
 		{Name: "digest", Type: field.TypeBytes, Unique: true},
