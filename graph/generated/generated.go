@@ -27813,14 +27813,14 @@ func (ec *executionContext) marshalNAlertJob2ᚖgithubᚗcomᚋkeytagᚋkeytag�
 }
 
 func (ec *executionContext) unmarshalNAlertJobStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋjobᚐStatus(ctx context.Context, v any) (job.Status, error) {
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := job.Status(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNAlertJobStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋjobᚐStatus(ctx context.Context, sel ast.SelectionSet, v job.Status) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(string(v))
+	res := model.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "AlertJobStatus!")
 	}
@@ -27908,14 +27908,14 @@ func (ec *executionContext) marshalNApiKeyDetails2ᚖgithubᚗcomᚋkeytagᚋkey
 }
 
 func (ec *executionContext) unmarshalNApiKeyDetailsKind2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐDetailsKind(ctx context.Context, v any) (keys.DetailsKind, error) {
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := keys.DetailsKind(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNApiKeyDetailsKind2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐDetailsKind(ctx context.Context, sel ast.SelectionSet, v keys.DetailsKind) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(string(v))
+	res := model.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "ApiKeyDetailsKind!")
 	}
@@ -27947,14 +27947,14 @@ func (ec *executionContext) marshalNApiKeyEdge2ᚖgithubᚗcomᚋkeytagᚋkeytag
 }
 
 func (ec *executionContext) unmarshalNApiKeyEndReason2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐEndReason(ctx context.Context, v any) (lifecycle.EndReason, error) {
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := lifecycle.EndReason(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNApiKeyEndReason2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐEndReason(ctx context.Context, sel ast.SelectionSet, v lifecycle.EndReason) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(string(v))
+	res := model.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "ApiKeyEndReason!")
 	}
@@ -27962,14 +27962,14 @@ func (ec *executionContext) marshalNApiKeyEndReason2githubᚗcomᚋkeytagᚋkeyt
 }
 
 func (ec *executionContext) unmarshalNApiKeyOrderField2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐOrderField(ctx context.Context, v any) (keys.OrderField, error) {
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := keys.OrderField(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNApiKeyOrderField2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐOrderField(ctx context.Context, sel ast.SelectionSet, v keys.OrderField) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(string(v))
+	res := model.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "ApiKeyOrderField!")
 	}
@@ -27993,14 +27993,14 @@ func (ec *executionContext) marshalNApiKeyState2ᚖgithubᚗcomᚋkeytagᚋkeyta
 }
 
 func (ec *executionContext) unmarshalNApiKeyStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐStatus(ctx context.Context, v any) (lifecycle.Status, error) {
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := lifecycle.Status(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNApiKeyStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐStatus(ctx context.Context, sel ast.SelectionSet, v lifecycle.Status) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(string(v))
+	res := model.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "ApiKeyStatus!")
 	}
@@ -28008,14 +28008,14 @@ func (ec *executionContext) marshalNApiKeyStatus2githubᚗcomᚋkeytagᚋkeytag�
 }
 
 func (ec *executionContext) unmarshalNApiKeyUserRelation2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐUserRelation(ctx context.Context, v any) (keys.UserRelation, error) {
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := keys.UserRelation(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNApiKeyUserRelation2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐUserRelation(ctx context.Context, sel ast.SelectionSet, v keys.UserRelation) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(string(v))
+	res := model.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "ApiKeyUserRelation!")
 	}
@@ -28304,13 +28304,13 @@ func (ec *executionContext) marshalNExpiryForecastEntry2ᚖgithubᚗcomᚋkeytag
 }
 
 func (ec *executionContext) unmarshalNID2string(ctx context.Context, v any) (string, error) {
-	res, err := graphql.UnmarshalID(v)
+	res, err := model.UnmarshalID(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNID2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalID(v)
+	res := model.MarshalID(v)
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "ID!")
 	}
@@ -28427,14 +28427,14 @@ func (ec *executionContext) marshalNOperatorMessageEdge2ᚖgithubᚗcomᚋkeytag
 }
 
 func (ec *executionContext) unmarshalNOperatorMessageStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐMessageStatus(ctx context.Context, v any) (alert.MessageStatus, error) {
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := alert.MessageStatus(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNOperatorMessageStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐMessageStatus(ctx context.Context, sel ast.SelectionSet, v alert.MessageStatus) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(string(v))
+	res := model.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "OperatorMessageStatus!")
 	}
@@ -28442,14 +28442,14 @@ func (ec *executionContext) marshalNOperatorMessageStatus2githubᚗcomᚋkeytag�
 }
 
 func (ec *executionContext) unmarshalNOrderDirection2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐDirection(ctx context.Context, v any) (keys.Direction, error) {
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := keys.Direction(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNOrderDirection2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐDirection(ctx context.Context, sel ast.SelectionSet, v keys.Direction) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(string(v))
+	res := model.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "OrderDirection!")
 	}
@@ -28564,14 +28564,14 @@ func (ec *executionContext) unmarshalNResumeApiKeyInput2githubᚗcomᚋkeytagᚋ
 }
 
 func (ec *executionContext) unmarshalNRevocationReason2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRevocationReason(ctx context.Context, v any) (lifecycle.RevocationReason, error) {
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := lifecycle.RevocationReason(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNRevocationReason2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRevocationReason(ctx context.Context, sel ast.SelectionSet, v lifecycle.RevocationReason) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(string(v))
+	res := model.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "RevocationReason!")
 	}
@@ -28589,14 +28589,14 @@ func (ec *executionContext) unmarshalNRevokeViewerKeyInput2githubᚗcomᚋkeytag
 }
 
 func (ec *executionContext) unmarshalNRiskLevel2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐRisk(ctx context.Context, v any) (alert.Risk, error) {
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := alert.Risk(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNRiskLevel2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋalertᚐRisk(ctx context.Context, sel ast.SelectionSet, v alert.Risk) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(string(v))
+	res := model.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "RiskLevel!")
 	}
@@ -28619,14 +28619,14 @@ func (ec *executionContext) unmarshalNRotateWebhookSecretInput2githubᚗcomᚋke
 }
 
 func (ec *executionContext) unmarshalNRotationDelivery2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRotationDelivery(ctx context.Context, v any) (lifecycle.RotationDelivery, error) {
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := lifecycle.RotationDelivery(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNRotationDelivery2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRotationDelivery(ctx context.Context, sel ast.SelectionSet, v lifecycle.RotationDelivery) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(string(v))
+	res := model.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "RotationDelivery!")
 	}
@@ -28634,14 +28634,14 @@ func (ec *executionContext) marshalNRotationDelivery2githubᚗcomᚋkeytagᚋkey
 }
 
 func (ec *executionContext) unmarshalNRotationStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRotationStatus(ctx context.Context, v any) (lifecycle.RotationStatus, error) {
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := lifecycle.RotationStatus(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNRotationStatus2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋlifecycleᚐRotationStatus(ctx context.Context, sel ast.SelectionSet, v lifecycle.RotationStatus) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(string(v))
+	res := model.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "RotationStatus!")
 	}
@@ -28697,13 +28697,13 @@ func (ec *executionContext) unmarshalNSetRotationScheduleInput2githubᚗcomᚋke
 }
 
 func (ec *executionContext) unmarshalNString2string(ctx context.Context, v any) (string, error) {
-	res, err := graphql.UnmarshalString(v)
+	res, err := model.UnmarshalString(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNString2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(v)
+	res := model.MarshalString(v)
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "String!")
 	}
@@ -28852,14 +28852,14 @@ func (ec *executionContext) marshalNUserError2ᚕgithubᚗcomᚋkeytagᚋkeytag�
 }
 
 func (ec *executionContext) unmarshalNUserKind2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋprincipalᚐKind(ctx context.Context, v any) (principal.Kind, error) {
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := principal.Kind(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNUserKind2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋprincipalᚐKind(ctx context.Context, sel ast.SelectionSet, v principal.Kind) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(string(v))
+	res := model.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "UserKind!")
 	}
@@ -28867,14 +28867,14 @@ func (ec *executionContext) marshalNUserKind2githubᚗcomᚋkeytagᚋkeytagᚋin
 }
 
 func (ec *executionContext) unmarshalNUserRole2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋprincipalᚐRole(ctx context.Context, v any) (principal.Role, error) {
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := principal.Role(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNUserRole2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋprincipalᚐRole(ctx context.Context, sel ast.SelectionSet, v principal.Role) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(string(v))
+	res := model.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "UserRole!")
 	}
@@ -28882,14 +28882,14 @@ func (ec *executionContext) marshalNUserRole2githubᚗcomᚋkeytagᚋkeytagᚋin
 }
 
 func (ec *executionContext) unmarshalNVerificationCode2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐVerificationCode(ctx context.Context, v any) (keys.VerificationCode, error) {
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := keys.VerificationCode(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNVerificationCode2githubᚗcomᚋkeytagᚋkeytagᚋinternalᚋkeysᚐVerificationCode(ctx context.Context, sel ast.SelectionSet, v keys.VerificationCode) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(string(v))
+	res := model.MarshalString(string(v))
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "VerificationCode!")
 	}
@@ -29129,7 +29129,7 @@ func (ec *executionContext) unmarshalOApiKeyEndReason2ᚖgithubᚗcomᚋkeytag�
 	if v == nil {
 		return nil, nil
 	}
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := lifecycle.EndReason(tmp)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
@@ -29140,7 +29140,7 @@ func (ec *executionContext) marshalOApiKeyEndReason2ᚖgithubᚗcomᚋkeytagᚋk
 	}
 	_ = sel
 	_ = ctx
-	res := graphql.MarshalString(string(*v))
+	res := model.MarshalString(string(*v))
 	return res
 }
 
@@ -29450,7 +29450,7 @@ func (ec *executionContext) unmarshalOID2ᚖstring(ctx context.Context, v any) (
 	if v == nil {
 		return nil, nil
 	}
-	res, err := graphql.UnmarshalID(v)
+	res, err := model.UnmarshalID(v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -29460,7 +29460,7 @@ func (ec *executionContext) marshalOID2ᚖstring(ctx context.Context, sel ast.Se
 	}
 	_ = sel
 	_ = ctx
-	res := graphql.MarshalID(*v)
+	res := model.MarshalID(*v)
 	return res
 }
 
@@ -29515,7 +29515,7 @@ func (ec *executionContext) unmarshalOOperatorMessageStatus2ᚖgithubᚗcomᚋke
 	if v == nil {
 		return nil, nil
 	}
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := alert.MessageStatus(tmp)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
@@ -29526,7 +29526,7 @@ func (ec *executionContext) marshalOOperatorMessageStatus2ᚖgithubᚗcomᚋkeyt
 	}
 	_ = sel
 	_ = ctx
-	res := graphql.MarshalString(string(*v))
+	res := model.MarshalString(string(*v))
 	return res
 }
 
@@ -29590,7 +29590,7 @@ func (ec *executionContext) unmarshalORevocationReason2ᚖgithubᚗcomᚋkeytag�
 	if v == nil {
 		return nil, nil
 	}
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := lifecycle.RevocationReason(tmp)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
@@ -29601,7 +29601,7 @@ func (ec *executionContext) marshalORevocationReason2ᚖgithubᚗcomᚋkeytagᚋ
 	}
 	_ = sel
 	_ = ctx
-	res := graphql.MarshalString(string(*v))
+	res := model.MarshalString(string(*v))
 	return res
 }
 
@@ -29637,7 +29637,7 @@ func (ec *executionContext) unmarshalORotationDelivery2ᚖgithubᚗcomᚋkeytag�
 	if v == nil {
 		return nil, nil
 	}
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := lifecycle.RotationDelivery(tmp)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
@@ -29648,7 +29648,7 @@ func (ec *executionContext) marshalORotationDelivery2ᚖgithubᚗcomᚋkeytagᚋ
 	}
 	_ = sel
 	_ = ctx
-	res := graphql.MarshalString(string(*v))
+	res := model.MarshalString(string(*v))
 	return res
 }
 
@@ -29745,7 +29745,7 @@ func (ec *executionContext) unmarshalOString2ᚖstring(ctx context.Context, v an
 	if v == nil {
 		return nil, nil
 	}
-	res, err := graphql.UnmarshalString(v)
+	res, err := model.UnmarshalString(v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -29755,7 +29755,7 @@ func (ec *executionContext) marshalOString2ᚖstring(ctx context.Context, sel as
 	}
 	_ = sel
 	_ = ctx
-	res := graphql.MarshalString(*v)
+	res := model.MarshalString(*v)
 	return res
 }
 
@@ -29798,7 +29798,7 @@ func (ec *executionContext) unmarshalOUserKind2ᚖgithubᚗcomᚋkeytagᚋkeytag
 	if v == nil {
 		return nil, nil
 	}
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := principal.Kind(tmp)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
@@ -29809,7 +29809,7 @@ func (ec *executionContext) marshalOUserKind2ᚖgithubᚗcomᚋkeytagᚋkeytag�
 	}
 	_ = sel
 	_ = ctx
-	res := graphql.MarshalString(string(*v))
+	res := model.MarshalString(string(*v))
 	return res
 }
 
@@ -29824,7 +29824,7 @@ func (ec *executionContext) unmarshalOUserRole2ᚖgithubᚗcomᚋkeytagᚋkeytag
 	if v == nil {
 		return nil, nil
 	}
-	tmp, err := graphql.UnmarshalString(v)
+	tmp, err := model.UnmarshalString(v)
 	res := principal.Role(tmp)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
@@ -29835,7 +29835,7 @@ func (ec *executionContext) marshalOUserRole2ᚖgithubᚗcomᚋkeytagᚋkeytag�
 	}
 	_ = sel
 	_ = ctx
-	res := graphql.MarshalString(string(*v))
+	res := model.MarshalString(string(*v))
 	return res
 }
 

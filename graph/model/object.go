@@ -86,15 +86,18 @@ func (o *Object) settle(ctx context.Context, l later) {
 	}
 }
 
-var opened, closed, next, is = []byte("{"), []byte("}"), []byte(","), []byte(`":`)
-
 // MarshalGQL writes the object as JSON.
 func (o *Object) MarshalGQL(w io.Writer) {
-	w.Write(opened)
+	buffer, ok := w.(*bytes.Buffer)
+	if !ok {
+		buffer = new(bytes.Buffer)
+		defer func() { w.Write(buffer.Bytes()) }()
+	}
 	var written map[string]bool
 	if !o.distinct() {
 		written = make(map[string]bool, len(o.fields))
 	}
+	buffer.WriteByte('{')
 	for i := range o.fields {
 		alias := o.fields[i].Alias
 		if written != nil {
@@ -104,14 +107,14 @@ func (o *Object) MarshalGQL(w io.Writer) {
 			written[alias] = true
 		}
 		if i > 0 {
-			w.Write(next)
+			buffer.WriteByte(',')
 		}
-		io.WriteString(w, `"`)
-		io.WriteString(w, alias) // a name of GraphQL, which needs no escapes
-		w.Write(is)
-		o.Values[i].MarshalGQL(w)
+		buffer.WriteByte('"')
+		buffer.WriteString(alias) // a name of GraphQL, which needs no escapes
+		buffer.WriteString(`":`)
+		o.Values[i].MarshalGQL(buffer)
 	}
-	w.Write(closed)
+	buffer.WriteByte('}')
 }
 
 // distinct reports that no name comes twice: only a field that is asked for both of an interface and of

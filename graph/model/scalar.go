@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"io"
 	"strconv"
 	"time"
@@ -11,13 +12,51 @@ import (
 	"github.com/keytag/keytag/internal/lifecycle"
 )
 
+// into is where a response is written: in its own buffer what is written can be appended at once.
+func into(w io.Writer, appendTo func([]byte) []byte) {
+	if buffer, ok := w.(*bytes.Buffer); ok {
+		buffer.Write(appendTo(buffer.AvailableBuffer()))
+		return
+	}
+	w.Write(appendTo(nil))
+}
+
+// text is a string or an id in a response.
+type text string
+
+// MarshalString writes a string.
+func MarshalString(s string) graphql.Marshaler { return text(s) }
+
+// UnmarshalString reads a string.
+func UnmarshalString(v any) (string, error) { return graphql.UnmarshalString(v) }
+
+// MarshalID writes an id.
+func MarshalID(id string) graphql.Marshaler { return text(id) }
+
+// UnmarshalID reads an id.
+func UnmarshalID(v any) (string, error) { return graphql.UnmarshalID(v) }
+
+// MarshalGQL writes the string as JSON.
+func (s text) MarshalGQL(w io.Writer) {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' {
+			graphql.MarshalString(string(s)).MarshalGQL(w)
+			return
+		}
+	}
+	into(w, func(b []byte) []byte { return append(append(append(b, '"'), s...), '"') })
+}
+
+// instant is an instant in a response.
+type instant time.Time
+
 // MarshalDateTime writes an instant as RFC 3339 in UTC, to the microsecond.
-func MarshalDateTime(t time.Time) graphql.Marshaler {
-	return graphql.WriterFunc(func(w io.Writer) {
-		var buffer [48]byte
-		text := append(buffer[:0], '"')
-		text = lifecycle.Instant(t).AppendFormat(text, time.RFC3339Nano)
-		w.Write(append(text, '"'))
+func MarshalDateTime(t time.Time) graphql.Marshaler { return instant(t) }
+
+// MarshalGQL writes the instant as JSON.
+func (t instant) MarshalGQL(w io.Writer) {
+	into(w, func(b []byte) []byte {
+		return append(lifecycle.Instant(time.Time(t)).AppendFormat(append(b, '"'), time.RFC3339Nano), '"')
 	})
 }
 
