@@ -123,7 +123,7 @@ func writeLooks(ctx context.Context, tx *store.Tx, looks []look) error {
 		statement = `UPDATE api_keys SET look_at = timestamptz 'epoch' + v.at * interval '1 microsecond'
 			FROM json_to_recordset($1) AS v(id text, at bigint) WHERE api_keys.id = v.id`
 	}
-	_, err = tx.ExecContext(ctx, statement, string(rows))
+	_, err = tx.ExecContext(store.Beside(ctx), statement, string(rows))
 	return err
 }
 

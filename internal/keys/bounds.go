@@ -45,9 +45,9 @@ var indexed = []struct {
 var sortable = []string{apikey.FieldID, apikey.FieldEffectiveExpiresAt, apikey.FieldExpiresAt,
 	apikey.FieldLastUsedAt, apikey.FieldNameFolded, apikey.FieldNextRotationAt}
 
-// bounds are those of a search, narrowest first, one a column: what all of its conditions have in common. The
+// boundsOf are those of a search, narrowest first, one a column: what all of its conditions have in common. The
 // last is the caller's organization.
-func bounds(p *principal.Principal, s Search) []bound {
+func boundsOf(p *principal.Principal, s Search) []bound {
 	var found []bound
 	for _, index := range indexed {
 		lists := [][]string{}
@@ -187,20 +187,20 @@ func (f *Filter) spans(now time.Time) []span {
 	return spans
 }
 
-// marks are columns that are set in every key of the filter and in few others.
-func (f *Filter) marks() []string {
+// mark is a column that is set in every key of the filter and in few others, if there is one.
+func (f *Filter) mark() string {
 	if len(f.Statuses) != 1 {
-		return nil
+		return ""
 	}
 	switch f.Statuses[0] {
 	case lifecycle.Pending:
-		return []string{apikey.FieldPendingSince}
+		return apikey.FieldPendingSince
 	case lifecycle.Suspended:
-		return []string{apikey.FieldSuspendedAt}
+		return apikey.FieldSuspendedAt
 	case lifecycle.RotatingOut:
-		return []string{apikey.FieldGraceExpiresAt}
+		return apikey.FieldGraceExpiresAt
 	case lifecycle.Revoked:
-		return []string{apikey.FieldRevokedAt}
+		return apikey.FieldRevokedAt
 	}
-	return nil
+	return ""
 }

@@ -60,7 +60,7 @@ func (a *Authority) plan(ctx context.Context, s Search, by ordering, checks []pr
 	if column == "" {
 		column = apikey.FieldID
 	}
-	bounds := bounds(pl.caller, s)
+	bounds := boundsOf(pl.caller, s)
 	pl.walk = walkable(bounds, column)
 	pl.counted = bounds[0].where
 
@@ -94,7 +94,7 @@ func (a *Authority) lookForFew(ctx context.Context, pl *plan, s Search, bounds [
 	}
 	organization := bounds[len(bounds)-1]
 	for _, f := range s.filters() {
-		for _, column := range f.marks() {
+		if column := f.mark(); column != "" {
 			marked := func(s *sql.Selector) { organization.where(s); s.Where(sql.NotNull(s.C(column))) }
 			pl.counted = marked
 			conditions = append(conditions, keysWhere(marked))

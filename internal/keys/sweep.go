@@ -108,7 +108,7 @@ func sweepOnce(ctx context.Context, tx *store.Tx, now time.Time, id string) (boo
 		for i, key := range batch {
 			ids[i] = key.ID
 		}
-		if err := tx.APIKey.Update().Where(apikey.IDIn(ids...)).SetLookAt(now).Exec(ctx); err != nil {
+		if err := tx.APIKey.Update().Where(apikey.IDIn(ids...)).SetLookAt(now).Exec(store.Beside(ctx)); err != nil {
 			return false, err
 		}
 	}

@@ -23,6 +23,8 @@ const (
 	postgresLeases  = 2
 	idleFor         = 5 * time.Minute
 	connectTimeout  = 5 * time.Second
+	// idleInTransaction is much longer than any transaction waits for anything but the database.
+	idleInTransaction = "15s"
 )
 
 // How long the server may take to answer what is no long work; to make a page takes two seconds at most.
@@ -62,6 +64,11 @@ func openPostgres(address string) (*Store, error) {
 	default:
 		return nil, errors.New("database URL: synchronous_commit must be on or remote_apply, else acknowledged changes can be lost")
 	}
+	writer := config.Clone()
+	// A process that stops within a transaction must not hold its rows, and what others may remember, for ever.
+	if writer.Runtime["idle_in_transaction_session_timeout"] == "" {
+		writer.Runtime["idle_in_transaction_session_timeout"] = idleInTransaction
+	}
 	reader := config.Clone()
 	reader.Runtime["default_transaction_read_only"] = "on"
 	// Statements are written so that one index answers them, row by row and in its order, whatever the values
@@ -83,7 +90,7 @@ func openPostgres(address string) (*Store, error) {
 		alone  bool
 		wire   wire
 	}{
-		{&s.writer, config, postgresWriters, false, wire{config.ConnectTimeout, 0}},
+		{&s.writer, writer, postgresWriters, false, wire{config.ConnectTimeout, 0}},
 		{&s.reader, reader, postgresReaders, true, wire{config.ConnectTimeout, readerAnswer}},
 		{&s.looker, reader, postgresLookers, true, wire{lookerAnswer, lookerAnswer}},
 		{&s.leases, leases, postgresLeases, true, wire{lookerAnswer, lookerAnswer}},

@@ -66,7 +66,7 @@ func TestSQLiteFileIsForItsOwnerAlone(t *testing.T) {
 func TestSettings(t *testing.T) {
 	settings := map[string]map[string]string{
 		dialect.SQLite:   {"PRAGMA journal_mode": "wal", "PRAGMA synchronous": "2", "PRAGMA foreign_keys": "1", "PRAGMA busy_timeout": "5000"},
-		dialect.Postgres: {"SHOW synchronous_commit": "on", "SHOW timezone": "UTC", "SHOW transaction_read_only": "off"},
+		dialect.Postgres: {"SHOW synchronous_commit": "on", "SHOW timezone": "UTC", "SHOW transaction_read_only": "off", "SHOW idle_in_transaction_session_timeout": "15s"},
 	}
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		err := s.Write(system(t), func(ctx context.Context, tx *store.Tx) error {

@@ -9,6 +9,7 @@ import (
 
 // measure is one run of a case.
 func (c *kase) measure(ctx context.Context, p plan) (err error) {
+	rig.Settle(ctx)
 	load, err := rig.NewLoad(c.server.Address, p.connections)
 	if err != nil {
 		return err
