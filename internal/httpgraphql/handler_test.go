@@ -63,6 +63,7 @@ func TestPost(t *testing.T) {
 		{name: "compressed", header: "Content-Encoding: gzip", body: "\x1f\x8b", status: 415},
 		{name: "largest body", body: `{"query":"{name}","x":"` + strings.Repeat("a", MaxBody-25) + `"}`, status: 200, want: ok},
 		{name: "body too large", body: `{"query":"{name}","x":"` + strings.Repeat("a", MaxBody-24) + `"}`, status: 413, headers: asJSON, want: errorBody(CodeTooLarge, "The body must not be larger than 1048576 bytes.")},
+		{name: "a name twice in the variables", body: `{"query":"{name}","variables":{"a":{"b":1,"b":2}}}`, status: 400, want: errorBody(CodeMalformed, "A member of the body is given twice.")},
 		{name: "deep nesting", body: `{"query":"{name}","x":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, status: 400, want: errorBody(CodeMalformed, "The body is not valid JSON after byte 21.")},
 	})
 }

@@ -102,9 +102,11 @@ func (p plan) cases(ctx context.Context, program *rig.Program) (cases []*kase, l
 	if err != nil {
 		return cases, nil, err
 	}
-	var cold [][]byte
+	var cold, probes [][]byte
 	for _, text := range live {
-		cold = append(cold, rig.GraphQL(text, viewerKey, nil))
+		request := rig.GraphQL(text, viewerKey, nil)
+		cold = append(cold, request)
+		probes = append(probes, bytes.Replace(request, []byte("\r\n\r\n"), []byte("\r\nKeytag-Probe: 1\r\n\r\n"), 1))
 	}
 	liveFile, err := file.live(ctx, 1)
 	if err != nil {
@@ -128,7 +130,9 @@ func (p plan) cases(ctx context.Context, program *rig.Program) (cases []*kase, l
 	add("keytag, viewerKey, PostgreSQL, "+rig.Power(p.most)+" keys", servers["large"], one, 200)
 	add("keytag, verifyApiKey, SQLite", servers["file"], verify(liveFile[0]), 200)
 	add("keytag, verifyApiKey, PostgreSQL, "+rig.Power(p.most)+" keys", servers["large"], verify(live[0]), 200)
-	add(fmt.Sprintf("keytag, viewerKey, PostgreSQL, %d keys in turn, each read from the database", p.inTurn), servers["large"], cold, 200)
+	inTurn := fmt.Sprintf("keytag, viewerKey, PostgreSQL, %d keys in turn, each read from the database", p.inTurn)
+	add(inTurn+" (probes, which are no use)", servers["large"], probes, 200)
+	add(inTurn+", and its use written", servers["large"], cold, 200)
 	add("keytag, viewerKey, PostgreSQL, a key revoked every 10 ms", servers["small"], one, 200).beside = revoking(text)
 	add("keytag, texts that no key has: wrong checksum", servers["large"], malformed, 401)
 	add("keytag, texts that no key has: right checksum", servers["large"], unknown, 401)
