@@ -99,6 +99,7 @@ func openPostgres(address string) (*Store, error) {
 			return nil, err
 		}
 	}
+	s.watcher = s.leases
 	s.listen = func(ctx context.Context, wake func()) { listen(ctx, address, config.ConnectTimeout, wake) }
 	s.migrator = func() *sql.DB {
 		connector, _ := pq.NewConnectorConfig(config) // the configuration used above

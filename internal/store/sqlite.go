@@ -52,7 +52,7 @@ func openSQLite(path string) (*Store, error) {
 		}
 		*pool.db = db
 	}
-	s.looker, s.leases = s.reader, s.writer
+	s.looker, s.watcher, s.leases = s.reader, s.reader, s.writer
 	// Rebuilding a table, which is how SQLite alters most things, needs foreign keys off, and
 	// inside a transaction they cannot be switched.
 	s.migrator = func() *sql.DB {

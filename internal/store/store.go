@@ -33,7 +33,8 @@ type Store struct {
 	reader  *sql.DB // sessions that the database itself holds to reading
 	writer  *sql.DB
 	looker  *sql.DB                                // for Lookups; reader on SQLite
-	leases  *sql.DB                                // for Epoch; writer on SQLite
+	watcher *sql.DB                                // for Epoch to look: leases, which no look-up keeps busy; reader on SQLite
+	leases  *sql.DB                                // for Epoch to write; writer on SQLite
 	listen  func(ctx context.Context, wake func()) // for Epoch to be woken; nil on SQLite
 	// migrator opens the pool that migrations run in; the caller closes it.
 	migrator func() *sql.DB
@@ -62,7 +63,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	}
 	s.Client = db.NewClient(db.Driver(outside(s.dialect, s.reader)))
 	s.Lookups = db.NewClient(db.Driver(outside(s.dialect, s.looker)))
-	s.Epoch = epoch.New(s.dialect == dialect.Postgres, s.looker, s.leases)
+	s.Epoch = epoch.New(s.dialect == dialect.Postgres, s.watcher, s.leases)
 	return s, nil
 }
 
