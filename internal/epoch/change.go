@@ -64,6 +64,7 @@ func (e *Epoch) begin() {
 func (e *Epoch) end() {
 	e.mu.Lock()
 	e.changes--
+	e.announced++ // a look that began before may have missed what the lease noted
 	e.mu.Unlock()
 	e.Wake()
 }

@@ -90,6 +90,16 @@ func (e *Epoch) forgetNow(epoch int64) {
 	}
 }
 
+// lapse makes what was remembered worthless.
+func (e *Epoch) lapse() {
+	if hooks.stale > 0 {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.distrust()
+}
+
 // distrust has all that is remembered, and all that was read until now, never be found again.
 func (e *Epoch) distrust() {
 	e.looked.Store(nil)

@@ -70,6 +70,9 @@ func (e *Epoch) look(ctx context.Context, lease string) error {
 			}
 			return nil
 		}
+		// Whatever was remembered under this epoch, or one of the same number before the database lost some, is not
+		// vouched for by the lease.
+		e.lapse()
 		if err := e.note(ctx, lease, epoch.Int64); err != nil {
 			return fmt.Errorf("note the epoch: %w", err)
 		}

@@ -72,6 +72,7 @@ func (a *Authority) admit(ctx context.Context, presented secret.Secret, use Use,
 func (a *Authority) judge(ctx context.Context, r *remembered, d demand) (j judged, err error) {
 	j = judged{remembered: r, at: a.now()}
 	if r.key != nil {
+		j.at = a.instant(r.key)
 		j.code, err = judge(ctx, r.key, j.at, d)
 	}
 	return j, err
@@ -119,7 +120,7 @@ func (a *Authority) ViewerKey(ctx context.Context) *View {
 	if c == nil {
 		return nil
 	}
-	return view(ctx, c.key, a.now())
+	return view(ctx, c.key, a.instant(c.key))
 }
 
 // Viewer is the user on whose behalf the request runs, nil when unauthenticated.

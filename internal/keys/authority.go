@@ -103,6 +103,16 @@ func Hold(ctx context.Context, tx *store.Tx, id string) (*db.APIKey, error) {
 	return key, err
 }
 
+// instant is when something happens to a key that is held, or when it is judged: now, but not before what happened
+// to it last, whatever this server's clock says and however long it was waited for. A revoked key is revoked for
+// whoever comes after.
+func (a *Authority) instant(key *db.APIKey) time.Time {
+	if now := a.now(); now.After(key.UpdatedAt) {
+		return now
+	}
+	return key.UpdatedAt
+}
+
 // holdAny is Hold for the server itself: a removed key is held like any other.
 func holdAny(ctx context.Context, tx *store.Tx, id string) (*db.APIKey, error) {
 	seen, err := tx.APIKey.Get(principal.System(ctx), id)

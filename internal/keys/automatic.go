@@ -57,6 +57,9 @@ func (a *Authority) RotateDue(ctx context.Context) (int, error) {
 // rotateDue begins the rotation of one key, if it is still due.
 func (a *Authority) rotateDue(ctx context.Context, tx *store.Tx, now time.Time, id string) error {
 	row, err := Hold(ctx, tx, id)
+	if err == nil {
+		now = a.instant(row)
+	}
 	if userErrors, err := fault.Split(err); len(userErrors) > 0 { // removed
 		return tx.APIKey.UpdateOneID(id).ClearNextRotationAt().Exec(ctx)
 	} else if err != nil {
@@ -153,7 +156,7 @@ func recordSystem(ctx context.Context, tx *store.Tx, key *View, action string) e
 // activate lets a pending successor work, now that its secret is in the hands of its holder, and starts
 // the old key's grace. It does nothing when the rotation is not being delivered any more, and answers
 // errSuspended while the old key is suspended, errEnded when the successor has ended meanwhile.
-func (a *Authority) activate(ctx context.Context, tx *store.Tx, now time.Time, rotationID string) error {
+func (a *Authority) activate(ctx context.Context, tx *store.Tx, rotationID string) error {
 	ctx = principal.System(ctx)
 	seen, err := tx.Rotation.Get(ctx, rotationID)
 	if err != nil {
@@ -163,6 +166,7 @@ func (a *Authority) activate(ctx context.Context, tx *store.Tx, now time.Time, r
 	if err != nil {
 		return err
 	}
+	now := a.instant(row)
 	open, err := tx.Rotation.Query().Where(rotation.ID(rotationID)).WithNewKey().Only(ctx) // again, behind whoever held the key
 	if err != nil || open.Status != lifecycle.Delivering {
 		return err
@@ -226,9 +230,8 @@ func (a *Authority) activatePresented(ctx context.Context, key *db.APIKey) error
 	if err != nil {
 		return err
 	}
-	now := a.now()
 	err = a.store.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
-		return a.activate(ctx, tx, now, open)
+		return a.activate(ctx, tx, open)
 	})
 	if err == errSuspended || err == errEnded { // it stays pending
 		return nil
@@ -274,6 +277,7 @@ func (a *Authority) ExpireClaims(ctx context.Context) (int, error) {
 			if err != nil {
 				return err
 			}
+			now := a.instant(key)
 			open, err := tx.Rotation.Get(ctx, seen.ID)
 			switch {
 			case err != nil:

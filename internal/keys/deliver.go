@@ -148,7 +148,7 @@ func (a *Authority) send(ctx context.Context, s *db.RotationSchedule, id, kind s
 // delivered notes success: a successor that waited for it works from now on.
 func (a *Authority) delivered(ctx context.Context, tx *store.Tx, now time.Time, taken *db.Job, d *delivery, key *db.APIKey) error {
 	if d.rotation.Status == lifecycle.Delivering {
-		switch err := a.activate(ctx, tx, now, d.rotation.ID); {
+		switch err := a.activate(ctx, tx, d.rotation.ID); {
 		case err == errSuspended || err == errEnded:
 			return a.undelivered(ctx, tx, now, taken, d, key, err)
 		case err != nil:

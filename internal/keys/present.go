@@ -43,10 +43,10 @@ func (a *Authority) present(ctx context.Context, presented secret.Secret) (*reme
 }
 
 // mayLiveOn reports that a key has ended by disuse, and was remembered before: another replica may have seen
-// it used. One that had ended when it was read is dead, since no use brings a key back.
+// it used, and may still be writing that.
 func (a *Authority) mayLiveOn(r *remembered) bool {
 	end := r.key.InactivityExpiresAt
-	return end != nil && r.at.Before(*end) && !a.now().Before(*end)
+	return end != nil && !a.now().Before(*end) && (r.at.Before(*end) || time.Since(r.read) >= unknownFor)
 }
 
 // presentAfresh is present after the key was changed in a way that others need not notice.

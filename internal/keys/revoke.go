@@ -44,13 +44,14 @@ func (a *Authority) Revoke(ctx context.Context, in RevokeInput) (*View, error) {
 	if in.Reason != nil {
 		reason = *in.Reason
 	}
-	now := a.now()
+	var now time.Time
 	var revoked *db.APIKey
 	err = a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		key, err := Hold(ctx, tx, in.ID)
 		if err != nil {
 			return err
 		}
+		now = a.instant(key)
 		if err := a.revoke(ctx, tx, now, key, reason, note); err != nil {
 			return err
 		}

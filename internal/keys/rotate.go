@@ -86,7 +86,7 @@ func (a *Authority) rotate(ctx context.Context, in RotateInput, request *request
 		if principal.From(ctx).ReplayOnly {
 			return Rotated{}, ReplayOnlyRefusal(ctx)
 		}
-		return a.replace(ctx, now, in, request, self, nil)
+		return a.replace(ctx, in, request, self, nil)
 	})
 	if userErrors, _ := fault.Split(err); len(userErrors) > 0 && principal.From(ctx).ReplayOnly {
 		return Rotated{}, ReplayOnlyRefusal(ctx)
@@ -96,7 +96,7 @@ func (a *Authority) rotate(ctx context.Context, in RotateInput, request *request
 
 // replace makes the successor and starts the grace, or answers why not. A claim token has to announce
 // a rotation of the key.
-func (a *Authority) replace(ctx context.Context, now time.Time, in RotateInput, request *request, self bool, claimToken *string) (Rotated, error) {
+func (a *Authority) replace(ctx context.Context, in RotateInput, request *request, self bool, claimToken *string) (Rotated, error) {
 	minted := secret.Mint()
 	var rotated Rotated
 	err := a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -104,6 +104,7 @@ func (a *Authority) replace(ctx context.Context, now time.Time, in RotateInput, 
 		if err != nil {
 			return err
 		}
+		now := a.instant(row)
 		old := view(ctx, row, now)
 		if err := mayRotate(principal.From(ctx), old, self); err != nil {
 			return err

@@ -308,7 +308,7 @@ func (a *Authority) Claim(ctx context.Context, in ClaimInput) (Rotated, error) {
 		if err != nil {
 			return Rotated{}, err
 		}
-		return a.replace(ctx, now, RotateInput{ID: p.KeyID, GracePeriod: grace}, nil, true, &in.ClaimToken)
+		return a.replace(ctx, RotateInput{ID: p.KeyID, GracePeriod: grace}, nil, true, &in.ClaimToken)
 	}
 	if err != nil {
 		return Rotated{}, err

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"time"
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/internal/change"
@@ -85,13 +86,14 @@ func (a *Authority) changeNoting(ctx context.Context, id, action string, more *n
 	if err := typeid.Want(typeid.APIKey, "id", id); err != nil {
 		return nil, err
 	}
-	now := a.now()
+	var now time.Time
 	var after *db.APIKey
 	err := a.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		key, err := Hold(ctx, tx, id)
 		if err != nil {
 			return err
 		}
+		now = a.instant(key)
 		switch err := do(ctx, tx, view(ctx, key, now)); err {
 		case nil:
 			after, err = conclude(ctx, tx, now, key, action, more.reason, more.fields...)

@@ -49,6 +49,7 @@ func (a *Authority) Update(ctx context.Context, in UpdateInput) (*View, error) {
 		if err != nil {
 			return err
 		}
+		now = a.instant(row)
 		if to, err = in.check(ctx, tx, view(ctx, row, now)); err != nil {
 			return err
 		}

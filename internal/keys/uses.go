@@ -51,6 +51,17 @@ func (u *uses) add(one lastUse) bool {
 	return true
 }
 
+// putBack has uses wait again, unless the key has been used since or too many wait.
+func (u *uses) putBack(batch []lastUse) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, one := range batch {
+		if _, newer := u.waiting[one.key.ID]; !newer && len(u.waiting) < maxWaiting {
+			u.waiting[one.key.ID] = one
+		}
+	}
+}
+
 // take empties the waiting room, in an order that all replicas have in common.
 func (u *uses) take() []lastUse {
 	u.mu.Lock()
@@ -68,7 +79,7 @@ func (a *Authority) KeepUses(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-time.After(flushEvery):
-			a.flushUses(ctx)
+			a.flushOnTime(ctx)
 		}
 	}
 	a.uses.mu.Lock()
@@ -79,8 +90,15 @@ func (a *Authority) KeepUses(ctx context.Context) {
 	a.flushUses(last)
 }
 
-// flushUses writes what is waiting. What cannot be written is lost: that shortens keys' inactivity by a
-// minute, and the next use of each is written again.
+// flushOnTime writes what is waiting; the end of ctx gives it some seconds more.
+func (a *Authority) flushOnTime(ctx context.Context) {
+	flushing, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(flushAtEnd, cancel) })()
+	a.flushUses(flushing)
+}
+
+// flushUses writes what is waiting. What cannot be written waits on.
 func (a *Authority) flushUses(ctx context.Context) {
 	for batch := range slices.Chunk(a.uses.take(), usesPerWrite) {
 		err := a.store.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
@@ -102,6 +120,7 @@ func (a *Authority) flushUses(ctx context.Context) {
 		})
 		if err != nil {
 			a.log.WarnContext(ctx, "record uses", "keys", len(batch), "error", err)
+			a.uses.putBack(batch)
 		}
 		for _, one := range batch {
 			a.known.drop(one.digest) // it has the use before
