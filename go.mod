@@ -2,6 +2,12 @@ module github.com/keytag/keytag
 
 go 1.26.0
 
+// npm packages may hold Go files.
+ignore (
+	./examples/node_modules
+	./internal/web/playground/node_modules
+)
+
 require (
 	ariga.io/atlas v0.36.2-0.20250730182955-2c6300d0a3e1
 	entgo.io/ent v0.14.6
