@@ -8,6 +8,7 @@ export CGO_ENABLED := 0
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PLAYGROUND := npm --prefix internal/web/playground
+EXAMPLES := npm --prefix examples
 FUZZTIME ?= 1000000x
 COUNT ?= 1
 STEPS ?= 50000
@@ -32,7 +33,7 @@ build: ## Build bin/keytag, one static binary
 
 ##@ Test
 
-.PHONY: test test-plans fuzz bench test-browser test-readme test-rights test-find test-kills test-linear bench-data bench-policy bench-find bench-hot
+.PHONY: test test-plans fuzz bench test-browser test-readme test-examples test-rights test-find test-kills test-linear bench-data bench-policy bench-find bench-hot
 test: postgres ## Run every test, on SQLite and PostgreSQL
 	go run ./internal/store/storetest/withpostgres go test -count=$(COUNT) ./...
 
@@ -51,6 +52,9 @@ test-browser: build node_modules ## Drive the playground in Chromium against the
 
 test-readme: build ## Run the session of README.md against the real server
 	scripts/test-readme
+
+test-examples: build examples-build ## Run the clients of examples/, and the tools of examples/checks, against the real server
+	@scripts/with-server $(EXAMPLES) run --silent test
 
 test-rights: postgres ## Look 100000 steps long for a way to gain a right: STEPS on each database (50000)
 	KEYTAG_TEST_STEPS=$(STEPS) go run ./internal/store/storetest/withpostgres \
@@ -113,6 +117,17 @@ playground-check: node_modules ## Fail unless the committed assets are what the 
 	$(PLAYGROUND) test
 	$(PLAYGROUND) run check
 
+.PHONY: examples-build schema-publish
+examples-build: ## Generate and compile the clients of examples/; fail unless the committed Go is what is generated
+	@test -d examples/node_modules || $(EXAMPLES) ci
+	$(EXAMPLES) run --silent build
+	go -C examples/go generate .
+	@test -z "$$(git status --porcelain -- examples/go/generated.go | tee /dev/stderr)"
+	go -C examples/go vet .
+
+schema-publish: ## Promise clients the schema as it is: what a later one breaks, make test-examples finds
+	cp schema.graphqls docs/schema-published.graphqls
+
 .PHONY: node_modules
 node_modules:
 	@test -d internal/web/playground/node_modules || $(PLAYGROUND) ci --no-audit --no-fund
@@ -127,8 +142,9 @@ lint: ## Vet, and fail on unformatted files
 tidy-check: ## Fail unless go.mod and go.sum are tidy
 	go mod tidy -diff
 	go -C tools mod tidy -diff
+	go -C examples/go mod tidy -diff
 
-check: lint tidy-check generate-check test fuzz-some test-readme playground-check test-browser ## Everything that has to pass before a change lands
+check: lint tidy-check generate-check test fuzz-some test-readme test-examples playground-check test-browser ## Everything that has to pass before a change lands
 
 .PHONY: fuzz-some
 fuzz-some: ## The fraction of the fuzzing that every change gets: 30000 runs a parser

@@ -804,9 +804,14 @@ func (v *RevokeKeyRevokeApiKeyRevokeApiKeyPayload) __premarshalJSON() (*__premar
 //
 // Metadata of an API key. No field reveals the secret or its digest.
 type RevokeKeyRevokeApiKeyRevokeApiKeyPayloadApiKey struct {
+	// `key_…`; its order is the order of creation.
+	Id string `json:"id"`
 	// What the key is now.
 	Status ApiKeyStatus `json:"status"`
 }
+
+// GetId returns RevokeKeyRevokeApiKeyRevokeApiKeyPayloadApiKey.Id, and is useful for accessing the field via an interface.
+func (v *RevokeKeyRevokeApiKeyRevokeApiKeyPayloadApiKey) GetId() string { return v.Id }
 
 // GetStatus returns RevokeKeyRevokeApiKeyRevokeApiKeyPayloadApiKey.Status, and is useful for accessing the field via an interface.
 func (v *RevokeKeyRevokeApiKeyRevokeApiKeyPayloadApiKey) GetStatus() ApiKeyStatus { return v.Status }
@@ -1026,6 +1031,8 @@ func (v *WhoAmIResponse) GetViewerKey() *WhoAmIViewerKeyApiKey { return v.Viewer
 //
 // Metadata of an API key. No field reveals the secret or its digest.
 type WhoAmIViewerKeyApiKey struct {
+	// `key_…`; its order is the order of creation.
+	Id string `json:"id"`
 	// What the key is now.
 	Status ApiKeyStatus `json:"status"`
 	// The earliest of lifetime, inactivity and grace end, and of revocation.
@@ -1035,6 +1042,9 @@ type WhoAmIViewerKeyApiKey struct {
 	// The project it belongs to.
 	Project *WhoAmIViewerKeyApiKeyProject `json:"project"`
 }
+
+// GetId returns WhoAmIViewerKeyApiKey.Id, and is useful for accessing the field via an interface.
+func (v *WhoAmIViewerKeyApiKey) GetId() string { return v.Id }
 
 // GetStatus returns WhoAmIViewerKeyApiKey.Status, and is useful for accessing the field via an interface.
 func (v *WhoAmIViewerKeyApiKey) GetStatus() ApiKeyStatus { return v.Status }
@@ -1192,6 +1202,7 @@ const RevokeKey_Operation = `
 mutation RevokeKey ($input: RevokeApiKeyInput!) {
 	revokeApiKey(input: $input) {
 		apiKey {
+			id
 			status
 		}
 		userErrors {
@@ -1282,6 +1293,7 @@ func RotateKey(
 const WhoAmI_Operation = `
 query WhoAmI {
 	viewerKey {
+		id
 		status
 		effectiveExpiresAt
 		endsBecause

@@ -3,7 +3,7 @@ import type { CodegenConfig } from '@graphql-codegen/cli';
 const config: CodegenConfig = {
   // Without a copy of the file, the endpoint of a server that allows introspection does as well.
   schema: process.env.KEYTAG_SCHEMA ?? '../../schema.graphqls',
-  documents: ['src/*.ts'],
+  documents: 'src/operations.ts',
   generates: {
     'src/gql/': {
       preset: 'client',

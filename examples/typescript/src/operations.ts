@@ -4,6 +4,7 @@ import { graphql } from './gql/gql.js';
 export const whoAmI = graphql(`
   query WhoAmI {
     viewerKey {
+      id
       status
       effectiveExpiresAt
       endsBecause
@@ -73,6 +74,7 @@ export const revokeKey = graphql(`
   mutation RevokeKey($input: RevokeApiKeyInput!) {
     revokeApiKey(input: $input) {
       apiKey {
+        id
         status
       }
       userErrors {
