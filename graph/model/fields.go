@@ -15,6 +15,7 @@ import (
 type Fields struct {
 	collected atomic.Pointer[map[selected][]graphql.CollectedField]
 	mu        sync.Mutex // of changing it
+	room      int        // for fields and what they select, under mu
 }
 
 // selected is a selection with what it is made of, both by where they begin.
@@ -23,49 +24,55 @@ type selected struct {
 	implements *string
 }
 
-// maxSelected is how many are kept, since each is added to a copy of the others.
-const maxSelected = 64
+const (
+	// maxSelected is how many are kept, since each is added to a copy of the others.
+	maxSelected = 64
+	// roomPerSelection is how many fields are kept, with what they select in all, for each selection of the
+	// document: each of a usual one is collected once, but fragments may repeat them without end.
+	roomPerSelection = 4
+)
 
 // FieldsOf has the fields of a valid document: none if they depend on variables.
 func FieldsOf(d *ast.QueryDocument) *Fields {
-	varies := false
+	var t tally
 	for _, o := range d.Operations {
-		varies = varies || vary(o.SelectionSet)
+		t.add(o.SelectionSet)
 	}
 	for _, f := range d.Fragments {
-		varies = varies || vary(f.SelectionSet)
+		t.add(f.SelectionSet)
 	}
-	if varies {
+	if t.vary {
 		return nil
 	}
-	return new(Fields)
+	return &Fields{room: roomPerSelection * t.selections}
 }
 
-// vary reports that a directive within a selection takes a variable.
-func vary(selections ast.SelectionSet) bool {
+// tally is how many selections there are, and whether a directive of one takes a variable.
+type tally struct {
+	selections int
+	vary       bool
+}
+
+func (t *tally) add(selections ast.SelectionSet) {
+	t.selections += len(selections)
 	for _, s := range selections {
 		var directives ast.DirectiveList
-		var within ast.SelectionSet
 		switch s := s.(type) {
 		case *ast.Field:
-			directives, within = s.Directives, s.SelectionSet
+			directives = s.Directives
+			t.add(s.SelectionSet)
 		case *ast.InlineFragment:
-			directives, within = s.Directives, s.SelectionSet
+			directives = s.Directives
+			t.add(s.SelectionSet)
 		case *ast.FragmentSpread:
 			directives = s.Directives
 		}
 		for _, d := range directives {
 			for _, a := range d.Arguments {
-				if a.Value.Kind == ast.Variable {
-					return true
-				}
+				t.vary = t.vary || a.Value.Kind == ast.Variable
 			}
 		}
-		if vary(within) {
-			return true
-		}
 	}
-	return false
 }
 
 // Collect is graphql.CollectFields.
@@ -84,6 +91,10 @@ func (f *Fields) Collect(oc *graphql.OperationContext, selections ast.SelectionS
 
 // keep answers what is kept, since selections within it are known by where they are.
 func (f *Fields) keep(key selected, fields []graphql.CollectedField) []graphql.CollectedField {
+	takes := len(fields)
+	for _, field := range fields {
+		takes += len(field.Selections)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	all := map[selected][]graphql.CollectedField{}
@@ -91,11 +102,12 @@ func (f *Fields) keep(key selected, fields []graphql.CollectedField) []graphql.C
 		if others, ok := (*kept)[key]; ok {
 			return others
 		}
-		if len(*kept) == maxSelected {
-			return fields
-		}
 		maps.Copy(all, *kept)
 	}
+	if len(all) == maxSelected || takes > f.room {
+		return fields
+	}
+	f.room -= takes
 	all[key] = fields
 	f.collected.Store(&all)
 	return fields

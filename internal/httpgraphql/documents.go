@@ -18,7 +18,7 @@ const (
 	maxDocuments = 32 << 20
 	// bytesOfDocument and bytesOfText are about what one takes: for itself, and for each byte of its text.
 	bytesOfDocument = 4 << 10
-	bytesOfText     = 40
+	bytesOfText     = 80
 )
 
 // documents keeps those that were asked for lately. Looking for one takes no
