@@ -17,33 +17,64 @@ import (
 // shownKey are the columns of a key that there is a use for when it is looked up by its digest.
 var shownKey = slices.DeleteFunc(slices.Clone(apikey.Columns), func(column string) bool {
 	switch column {
-	case apikey.FieldDigest, apikey.FieldNameFolded, apikey.FieldRemovedAt, apikey.FieldLookAt, apikey.FieldEffectiveExpiresAt:
+	case apikey.FieldNameFolded, apikey.FieldRemovedAt, apikey.FieldLookAt, apikey.FieldEffectiveExpiresAt:
 		return true
 	}
 	return false
 })
 
-// lookUps are the statements of LookUp by dialect, made once.
-var lookUps sync.Map
+// lookUps are how many digests a statement of LookUp has, so that few statements are prepared.
+var lookUps = [...]int{1, 8, 64}
 
-func lookUp(dialect string) string {
-	if made, ok := lookUps.Load(dialect); ok {
+// MaxLookUp is how many digests LookUp takes.
+const MaxLookUp = 64
+
+// lookUpStatements are the statements of LookUp by dialect and digests, made once.
+var lookUpStatements sync.Map
+
+func lookUpStatement(dialect string, digests int) string {
+	type kind struct {
+		dialect string
+		digests int
+	}
+	if made, ok := lookUpStatements.Load(kind{dialect, digests}); ok {
 		return made.(string)
 	}
 	keys, users := sql.Table(apikey.Table), sql.Table(user.Table).As("owners")
 	made, _ := sql.Dialect(dialect).
 		Select(append(keys.Columns(shownKey...), users.Columns(user.Columns...)...)...).
 		From(keys).Join(users).On(keys.C(apikey.FieldOwnerID), users.C(user.FieldID)).
-		Where(sql.And(sql.EQ(keys.C(apikey.FieldDigest), []byte{}), sql.IsNull(keys.C(apikey.FieldRemovedAt)))).
+		Where(sql.And(sql.In(keys.C(apikey.FieldDigest), slices.Repeat([]any{[]byte{}}, digests)...), sql.IsNull(keys.C(apikey.FieldRemovedAt)))).
 		Query()
-	lookUps.Store(dialect, made)
+	lookUpStatements.Store(kind{dialect, digests}, made)
 	return made
 }
 
-// LookUp is the key with a digest that is not removed, but for what no answer needs, and its owner beside it, as
-// they are at one moment; a NotFoundError when there is none. It runs past the policy, since it is what tells who
-// asks.
-func (c *APIKeyClient) LookUp(ctx context.Context, digest []byte) (*APIKey, error) {
+// LookUp are the keys with these digests, at least one and MaxLookUp at most, that are not removed, but for what
+// no answer needs, and the owner of each beside it, as they are at one moment. It runs past the policy, since it
+// is what tells who asks.
+func (c *APIKeyClient) LookUp(ctx context.Context, digests [][]byte) ([]*APIKey, error) {
+	args := make([]any, lookUps[slices.IndexFunc(lookUps[:], func(n int) bool { return len(digests) <= n })])
+	for i := range args {
+		args[i] = digests[min(i, len(digests)-1)]
+	}
+	rows := &sql.Rows{}
+	if err := c.driver.Query(ctx, lookUpStatement(c.driver.Dialect(), len(args)), args, rows); err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var found []*APIKey
+	for rows.Next() {
+		key, err := c.scanLookUp(rows)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, key)
+	}
+	return found, rows.Err()
+}
+
+func (c *APIKeyClient) scanLookUp(rows *sql.Rows) (*APIKey, error) {
 	key, owner := &APIKey{config: c.config}, &User{config: c.config}
 	values, err := key.scanValues(shownKey)
 	if err != nil {
@@ -53,18 +84,7 @@ func (c *APIKeyClient) LookUp(ctx context.Context, digest []byte) (*APIKey, erro
 	if err != nil {
 		return nil, err
 	}
-	rows := &sql.Rows{}
-	if err := c.driver.Query(ctx, lookUp(c.driver.Dialect()), []any{digest}, rows); err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	if !rows.Next() {
-		if err := rows.Err(); err != nil {
-			return nil, err
-		}
-		return nil, &NotFoundError{apikey.Label}
-	}
-	if err := rows.Scan(append(append([]any{}, values...), ofOwner...)...); err != nil {
+	if err := rows.Scan(slices.Concat(values, ofOwner)...); err != nil {
 		return nil, fmt.Errorf("scan: %w", err)
 	}
 	if err := key.assignValues(shownKey, values); err != nil {
@@ -75,5 +95,5 @@ func (c *APIKeyClient) LookUp(ctx context.Context, digest []byte) (*APIKey, erro
 	}
 	key.Edges.Owner = owner
 	key.Edges.loadedTypes[3] = true
-	return key, rows.Err()
+	return key, nil
 }

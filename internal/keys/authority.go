@@ -34,7 +34,7 @@ type Authority struct {
 
 	// What is remembered of keys that were presented, what is being looked up, and what is to be written of them.
 	known, unknown *memory
-	flights        flights
+	desk           *desk
 	uses           uses
 
 	hooks    Hooks
@@ -43,13 +43,14 @@ type Authority struct {
 
 // New returns an Authority over the keys in s that reads the time from clock.
 func New(s *store.Store, clock func() time.Time, log *slog.Logger) *Authority {
-	return &Authority{
+	a := &Authority{
 		store: s, clock: clock, log: log,
 		searches: make(chan struct{}, max(1, s.Readers()*3/4)), few: few,
 		known: newMemory(rememberedKeys), unknown: newMemory(rememberedUnknown),
-		flights: flights{of: map[flightOf]*flight{}},
-		uses:    uses{waiting: map[string]lastUse{}},
+		uses: uses{waiting: map[string]lastUse{}},
 	}
+	a.desk = &desk{read: a.lookUp, now: a.moment, clerks: s.Lookers(), of: map[digest]*lookUp{}}
+	return a
 }
 
 // now is the instant of one operation; each reads it once.

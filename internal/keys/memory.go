@@ -66,20 +66,37 @@ func (m *memory) find(d digest, generation uint64) *remembered {
 	return nil
 }
 
-// put remembers: in place of the same digest, else of something forgotten, else of any other.
+// holds reports that a digest is remembered, under whatever generation.
+func (m *memory) holds(d digest) bool {
+	set := m.set(d)
+	for i := range set {
+		if r := set[i].Load(); r != nil && r.digest == d {
+			return true
+		}
+	}
+	return false
+}
+
+// put remembers: in place of the same digest unless that was read later, else of something forgotten, else of
+// any other.
 func (m *memory) put(r *remembered) {
 	set := m.set(r.digest)
 	place := int(r.digest[len(r.digest)-1]) % ways
+	instead := set[place].Load()
 	for i := range set {
 		other := set[i].Load()
-		if other == nil || other.generation != r.generation {
-			place = i
-		} else if other.digest == r.digest {
-			place = i
+		if other != nil && other.digest == r.digest {
+			if other.read.After(r.read) {
+				return
+			}
+			place, instead = i, other
 			break
 		}
+		if other == nil || other.generation != r.generation {
+			place, instead = i, other
+		}
 	}
-	set[place].Store(r)
+	set[place].CompareAndSwap(instead, r) // what another has put there meanwhile stays
 }
 
 // drop forgets one digest.

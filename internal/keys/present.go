@@ -3,43 +3,30 @@ package keys
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/internal/secret"
 )
 
-// lookUpFor is how long a presented key is looked up at most.
-const lookUpFor = 1500 * time.Millisecond
-
 // present answers what there is for a presented key: from memory if that is trusted now, else from the
 // database. Its key is nil when there is none.
 func (a *Authority) present(ctx context.Context, presented secret.Secret) (*remembered, error) {
-	d := presented.Digest()
-	generation, trusted := a.store.Epoch.Now()
-	if !trusted {
-		return a.lookUp(ctx, d, generation)
-	}
-	if r := a.known.find(d, generation); r != nil && !a.mayLiveOn(r) {
-		return r, nil
-	}
-	if r := a.unknown.find(d, generation); r != nil && time.Since(r.read) < unknownFor {
-		return r, nil
-	}
-	return a.flights.join(ctx, flightOf{d, generation}, func(ctx context.Context) (*remembered, error) {
-		r, err := a.lookUp(ctx, d, generation)
-		switch {
-		case err != nil:
-		case r.key != nil:
-			a.known.put(r)
-		default:
-			a.known.drop(d)
-			a.unknown.put(r)
+	d, now := presented.Digest(), a.moment()
+	if now.trusted {
+		if r := a.known.find(d, now.generation); r != nil && !a.mayLiveOn(r) {
+			return r, nil
 		}
-		return r, err
-	})
+		if r := a.unknown.find(d, now.generation); r != nil && time.Since(r.read) < unknownFor {
+			return r, nil
+		}
+	}
+	return a.desk.ask(ctx, d, now, !a.known.holds(d))
+}
+
+func (a *Authority) moment() moment {
+	generation, trusted := a.store.Epoch.Now()
+	return moment{generation, trusted}
 }
 
 // mayLiveOn reports that a key has ended by disuse, and was remembered before: another replica may have seen
@@ -51,70 +38,41 @@ func (a *Authority) mayLiveOn(r *remembered) bool {
 
 // presentAfresh is present after the key was changed in a way that others need not notice.
 func (a *Authority) presentAfresh(ctx context.Context, presented secret.Secret) (*remembered, error) {
-	a.known.drop(presented.Digest())
-	return a.present(ctx, presented)
+	d := presented.Digest()
+	a.known.drop(d)
+	return a.desk.ask(ctx, d, moment{}, false)
 }
 
-// lookUp asks the database for the key with a digest.
-func (a *Authority) lookUp(ctx context.Context, d digest, generation uint64) (*remembered, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookUpFor)
-	defer cancel()
-	r := &remembered{digest: d, generation: generation, read: time.Now(), at: a.now()}
-	row, err := a.store.Lookups.APIKey.LookUp(ctx, d[:])
-	switch {
-	case db.IsNotFound(err):
-		return r, nil
-	case err != nil:
-		return nil, fmt.Errorf("look up a presented key: %w", err)
+// lookUp asks the database for the keys with some digests, and remembers what it answers if that may be trusted.
+func (a *Authority) lookUp(ctx context.Context, wanted []*lookUp) error {
+	read, at := time.Now(), a.now()
+	digests := make([][]byte, len(wanted))
+	for i, l := range wanted {
+		digests[i] = l.digest[:]
 	}
-	r.key, r.rights = row, rightsOf(row)
-	return r, nil
-}
-
-// flightOf is what is looked up, and under which generation.
-type flightOf struct {
-	digest     digest
-	generation uint64
-}
-
-// flights are look-ups under way. Whoever wants the same under the same generation waits for one of them: a
-// change that it may have missed has not been acknowledged.
-type flights struct {
-	mu sync.Mutex
-	of map[flightOf]*flight
-}
-
-type flight struct {
-	landed chan struct{}
-	result *remembered
-	err    error
-}
-
-// join answers what look does for the first who asks, whether that one still waits or not.
-func (f *flights) join(ctx context.Context, of flightOf, look func(context.Context) (*remembered, error)) (*remembered, error) {
-	f.mu.Lock()
-	under := f.of[of]
-	if under == nil {
-		under = &flight{landed: make(chan struct{})}
-		f.of[of] = under
-		go func() {
-			defer func() {
-				if cause := recover(); cause != nil {
-					under.err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
-				}
-				f.mu.Lock()
-				delete(f.of, of)
-				f.mu.Unlock()
-				close(under.landed)
-			}()
-			under.result, under.err = look(context.WithoutCancel(ctx))
-		}()
+	rows, err := a.store.Lookups.APIKey.LookUp(ctx, digests)
+	if err != nil {
+		return fmt.Errorf("look up presented keys: %w", err)
 	}
-	f.mu.Unlock()
-	select {
-	case <-under.landed:
-		return under.result, under.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	found := make(map[digest]*db.APIKey, len(rows))
+	for _, row := range rows {
+		found[digest(row.Digest)] = row
 	}
+	for _, l := range wanted {
+		r := &remembered{digest: l.digest, generation: l.began.generation, read: read, at: at, key: found[l.digest]}
+		if r.key != nil {
+			r.key.Digest = nil // r has it
+			r.rights = rightsOf(r.key)
+		}
+		l.result = r
+		switch {
+		case !l.began.trusted:
+		case r.key != nil:
+			a.known.put(r)
+		default:
+			a.known.drop(r.digest)
+			a.unknown.put(r)
+		}
+	}
+	return nil
 }

@@ -65,10 +65,10 @@ func (u *uses) putBack(batch []lastUse) {
 // take empties the waiting room, in an order that all replicas have in common.
 func (u *uses) take() []lastUse {
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	taken := slices.SortedFunc(maps.Values(u.waiting), func(a, b lastUse) int { return strings.Compare(a.key.ID, b.key.ID) })
-	clear(u.waiting)
-	return taken
+	taken := u.waiting
+	u.waiting = map[string]lastUse{}
+	u.mu.Unlock()
+	return slices.SortedFunc(maps.Values(taken), func(a, b lastUse) int { return strings.Compare(a.key.ID, b.key.ID) })
 }
 
 // KeepUses writes uses in batches, off the path of requests, until ctx ends and the last are written. While

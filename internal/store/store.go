@@ -92,6 +92,9 @@ func (s *Store) Dialect() string { return s.dialect }
 // Readers is how many statements can be read at a time.
 func (s *Store) Readers() int { return s.reader.Stats().MaxOpenConnections }
 
+// Lookers is how many statements of Lookups are best under way at a time.
+func (s *Store) Lookers() int { return min(postgresLookers, s.looker.Stats().MaxOpenConnections) }
+
 // Ping asks the database for an answer. It does not wait for writers.
 func (s *Store) Ping(ctx context.Context) error { return s.reader.PingContext(ctx) }
 
