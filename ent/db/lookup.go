@@ -6,8 +6,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
+	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 
 	"github.com/keytag/keytag/ent/db/apikey"
@@ -32,21 +34,32 @@ const MaxLookUp = 64
 // lookUpStatements are the statements of LookUp by dialect and digests, made once.
 var lookUpStatements sync.Map
 
-func lookUpStatement(dialect string, digests int) string {
+func lookUpStatement(of string, digests int) string {
 	type kind struct {
 		dialect string
 		digests int
 	}
-	if made, ok := lookUpStatements.Load(kind{dialect, digests}); ok {
+	if made, ok := lookUpStatements.Load(kind{of, digests}); ok {
 		return made.(string)
 	}
-	keys, users := sql.Table(apikey.Table), sql.Table(user.Table).As("owners")
-	made, _ := sql.Dialect(dialect).
-		Select(append(keys.Columns(shownKey...), users.Columns(user.Columns...)...)...).
-		From(keys).Join(users).On(keys.C(apikey.FieldOwnerID), users.C(user.FieldID)).
-		Where(sql.And(sql.In(keys.C(apikey.FieldDigest), slices.Repeat([]any{[]byte{}}, digests)...), sql.IsNull(keys.C(apikey.FieldRemovedAt)))).
-		Query()
-	lookUpStatements.Store(kind{dialect, digests}, made)
+	keys, users := sql.Dialect(of).Table(apikey.Table).As("keys"), sql.Dialect(of).Table(user.Table).As("owners")
+	var wanted []string
+	for i := range digests {
+		wanted = append(wanted, "?")
+		if of == dialect.Postgres {
+			wanted[i] = fmt.Sprintf("$%d", i+1)
+		}
+	}
+	from := "api_keys AS keys JOIN users AS owners ON owner_id = owners.id WHERE digest IN (%s) AND removed_at IS NULL"
+	if of == dialect.Postgres {
+		// Each digest by itself, which OFFSET keeps so: a plan made while the table is small goes through all keys else.
+		from = "unnest(ARRAY[%s]::bytea[]) AS wanted (digest)" +
+			" CROSS JOIN LATERAL (SELECT * FROM api_keys WHERE digest = wanted.digest AND removed_at IS NULL OFFSET 0) AS keys" +
+			" JOIN users AS owners ON owner_id = owners.id"
+	}
+	made := "SELECT " + strings.Join(append(keys.Columns(shownKey...), users.Columns(user.Columns...)...), ", ") +
+		" FROM " + fmt.Sprintf(from, strings.Join(wanted, ", "))
+	lookUpStatements.Store(kind{of, digests}, made)
 	return made
 }
 
@@ -55,8 +68,8 @@ func lookUpStatement(dialect string, digests int) string {
 // is what tells who asks.
 func (c *APIKeyClient) LookUp(ctx context.Context, digests [][]byte) ([]*APIKey, error) {
 	args := make([]any, lookUps[slices.IndexFunc(lookUps[:], func(n int) bool { return len(digests) <= n })])
-	for i := range args {
-		args[i] = digests[min(i, len(digests)-1)]
+	for i, d := range digests { // the others are NULL, which nothing equals
+		args[i] = d
 	}
 	rows := &sql.Rows{}
 	if err := c.driver.Query(ctx, lookUpStatement(c.driver.Dialect(), len(args)), args, rows); err != nil {

@@ -367,3 +367,32 @@ func BenchmarkAuthenticate(b *testing.B) {
 		})
 	}
 }
+
+// Keys that nobody remembers, presented by sixteen at a time.
+func BenchmarkAuthenticateCold(b *testing.B) {
+	for _, dialect := range []string{"sqlite3", "postgres"} {
+		b.Run(dialect, func(b *testing.B) {
+			w := newWorld(b, storetest.Open(b, dialect))
+			var texts []string
+			for range 1000 {
+				_, text := w.issue(w.as(w.admin), keys.CreateInput{})
+				texts = append(texts, text)
+				if _, err := w.Authenticate(b.Context(), text, keys.Use{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			var next atomic.Int64
+			b.SetParallelism(8)
+			b.ReportAllocs()
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := w.Authenticate(b.Context(), texts[next.Add(1)%1000], keys.Use{}); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
