@@ -15,11 +15,14 @@ import (
 const (
 	// lookUpFor is how long a presented key waits to be looked up at most, and then how long that may take.
 	lookUpFor = time.Second
+	// patience is how long a key waits for a clerk who is busy before another is called: what comes meanwhile
+	// is looked up together, which costs much less than one by one.
+	patience = 2 * time.Millisecond
 	// maxStrangers is how many look-ups of keys that were not remembered before wait at most.
 	maxStrangers = 4096
 )
 
-// desk looks up the keys that are presented: those that came while all its clerks were busy together. Whoever
+// desk looks up the keys that are presented: those that came while its clerks were busy together. Whoever
 // wants a key that is looked up already waits for that, if it began late enough.
 type desk struct {
 	read   func(context.Context, []*lookUp) error // sets the result of each
@@ -28,6 +31,7 @@ type desk struct {
 
 	mu                  sync.Mutex
 	busy                int
+	watched             bool // somebody will look who waits
 	of                  map[digest]*lookUp // the latest of each
 	familiar, strangers []*lookUp          // that wait, the first first
 }
@@ -86,11 +90,32 @@ func (k *desk) join(ctx context.Context, d digest, now moment, stranger bool) (*
 	l := &lookUp{ctx: context.WithoutCancel(ctx), digest: d, since: time.Now(), landed: make(chan struct{})}
 	k.of[d] = l
 	*queue = append(*queue, l)
-	if k.busy < k.clerks {
+	k.call()
+	return l, nil
+}
+
+// call calls a clerk if those who are busy are not enough, now or when somebody has waited; mu is held.
+func (k *desk) call() {
+	waiting, since := len(k.familiar)+len(k.strangers), time.Now()
+	for _, queue := range [][]*lookUp{k.familiar, k.strangers} {
+		if len(queue) > 0 && queue[0].since.Before(since) {
+			since = queue[0].since
+		}
+	}
+	switch waited := time.Since(since); {
+	case waiting == 0 || k.busy == k.clerks:
+	case k.busy == 0 || waiting >= db.MaxLookUp || waited >= patience:
 		k.busy++
 		go k.work()
+	case !k.watched:
+		k.watched = true
+		time.AfterFunc(patience-waited, func() {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.watched = false
+			k.call()
+		})
 	}
-	return l, nil
 }
 
 // work looks up what waits until nothing does.

@@ -213,3 +213,51 @@ func TestReadingsHoldAsMuchAsTheStatement(t *testing.T) {
 		}
 	})
 }
+
+func TestAnotherClerkIsCalledWhenSomebodyHasWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLibrary(2, make(chan struct{}))
+		readings := func() int {
+			synctest.Wait()
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return len(l.batches)
+		}
+		l.ask(number(1), false)
+		time.Sleep(patience / 2)
+		l.ask(number(2), false)
+		time.Sleep(patience - 1)
+		if n := readings(); n != 1 {
+			t.Errorf("before one has waited for %s: %d readings", patience, n)
+		}
+		time.Sleep(1)
+		if n := readings(); n != 2 {
+			t.Errorf("when one has waited for %s: %d readings", patience, n)
+		}
+		l.ask(number(3), false)
+		time.Sleep(2 * patience)
+		if n := readings(); n != 2 {
+			t.Errorf("with all clerks busy: %d readings", n)
+		}
+		close(l.open)
+		if n := readings(); n != 3 || l.busy != 0 {
+			t.Errorf("in the end: %d readings, %d busy", n, l.busy)
+		}
+		time.Sleep(2 * patience) // whoever looks finds nobody
+	})
+}
+
+func TestAnotherClerkIsCalledWhenEnoughWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLibrary(2, make(chan struct{}))
+		for n := range db.MaxLookUp + 1 {
+			l.ask(number(n), true)
+		}
+		l.mu.Lock()
+		if n := len(l.batches); n != 2 || len(l.batches[1]) != db.MaxLookUp {
+			t.Errorf("%d readings", n)
+		}
+		l.mu.Unlock()
+		close(l.open)
+	})
+}
