@@ -5,8 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/gob"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,9 +30,11 @@ type kase struct {
 	// requests are sent in turn; each has to be answered with this status.
 	requests [][]byte
 	status   int
-	// beside, if any, is done over and over while it is measured.
-	beside func(context.Context, *rig.Connection) error
-	next   int // of the requests
+	// beside is what else goes on while it is measured, if anything.
+	beside beside
+	// span is how long it is measured at least.
+	span time.Duration
+	next int // of the requests
 
 	rates, cpus, p50s, p99s []float64 // requests a second, µs a request, ms
 	resident                float64   // MiB, after the last run
@@ -132,8 +132,9 @@ func (p plan) cases(ctx context.Context, program *rig.Program) (cases []*kase, l
 	add("keytag, verifyApiKey, PostgreSQL, "+rig.Power(p.most)+" keys", servers["large"], verify(live[0]), 200)
 	inTurn := fmt.Sprintf("keytag, viewerKey, PostgreSQL, %d keys in turn, each read from the database", p.inTurn)
 	add(inTurn+" (probes, which are no use)", servers["large"], probes, 200)
-	add(inTurn+", and its use written", servers["large"], cold, 200)
-	add("keytag, viewerKey, PostgreSQL, a key revoked every 10 ms", servers["small"], one, 200).beside = revoking(text)
+	used := add(inTurn+", and its use written", servers["large"], cold, 200)
+	used.span, used.beside = usesSpan, &using{database: large}
+	add("keytag, viewerKey, PostgreSQL, a key revoked every 10 ms", servers["small"], one, 200).beside = &revoking{admin: text}
 	add("keytag, texts that no key has: wrong checksum", servers["large"], malformed, 401)
 	add("keytag, texts that no key has: right checksum", servers["large"], unknown, 401)
 	list, err = allocations(ctx, file.url, liveFile[0])
@@ -256,50 +257,4 @@ func strangers(n int) (unknown, malformed [][]byte) {
 		unknown, malformed = append(unknown, good), append(malformed, bad)
 	}
 	return unknown, malformed
-}
-
-// revoking makes a key and revokes it every 10 ms.
-func revoking(admin string) func(context.Context, *rig.Connection) error {
-	const (
-		create = `mutation ($p: ID!, $d: String!) { createApiKey(input: {projectId: $p, description: $d}) { apiKey { id } userErrors { message } } }`
-		revoke = `mutation ($id: ID!) { revokeApiKey(input: {id: $id}) { userErrors { message } } }`
-	)
-	var project string
-	ask := func(c *rig.Connection, document string, variables map[string]any, answer any) error {
-		body, err := c.Data(rig.GraphQL(admin, document, variables))
-		if err != nil {
-			return err
-		}
-		return json.Unmarshal(body, answer)
-	}
-	return func(ctx context.Context, c *rig.Connection) error {
-		if project == "" {
-			var answer struct {
-				Data struct {
-					ViewerKey struct{ Project struct{ ID string } }
-				}
-			}
-			if err := ask(c, `{ viewerKey { project { id } } }`, nil, &answer); err != nil {
-				return err
-			}
-			project = answer.Data.ViewerKey.Project.ID
-		}
-		var made struct {
-			Data struct {
-				CreateAPIKey struct{ APIKey *struct{ ID string } }
-			}
-		}
-		began := time.Now()
-		if err := ask(c, create, map[string]any{"p": project, "d": secret.Mint().Prefix()}, &made); err != nil {
-			return err
-		}
-		if made.Data.CreateAPIKey.APIKey == nil {
-			return errors.New("no key is made")
-		}
-		if err := ask(c, revoke, map[string]any{"id": made.Data.CreateAPIKey.APIKey.ID}, &struct{}{}); err != nil {
-			return err
-		}
-		time.Sleep(time.Until(began.Add(10 * time.Millisecond)))
-		return nil
-	}
 }

@@ -20,41 +20,44 @@ func (c *kase) measure(ctx context.Context, p plan) (err error) {
 		c.next++
 		return c.requests[c.next%len(c.requests)]
 	}
-	ctx, stop := context.WithCancel(ctx)
+	span := max(p.span(), c.span)
+	running, stop := context.WithCancel(ctx)
 	defer stop()
-	disturbed := make(chan error, 1)
+	ended := make(chan error, 1)
 	if c.beside == nil {
-		disturbed <- nil
+		ended <- nil
 	} else {
 		other, err := rig.Dial(ctx, c.server.Address)
 		if err != nil {
 			return err
 		}
 		defer other.Close()
-		go func() {
-			var err error
-			for ctx.Err() == nil && err == nil {
-				err = c.beside(ctx, other)
-			}
-			disturbed <- err
-		}()
+		if err := c.beside.prepare(ctx, other, p.span()/4+span); err != nil {
+			return err
+		}
+		go func() { ended <- c.beside.run(running, other) }()
 	}
 	if _, err := load.Run(p.span()/4, nil); err != nil {
 		return err
 	}
 	used := c.server.CPU()
 	began := time.Now()
-	took, err := load.Run(p.span(), make([]time.Duration, 0, 1<<18))
+	took, err := load.Run(span, make([]time.Duration, 0, 1<<18))
 	if err != nil {
 		return err
 	}
-	span := time.Since(began)
+	lasted := time.Since(began)
 	n := float64(len(took))
-	c.rates = append(c.rates, n/span.Seconds())
+	c.rates = append(c.rates, n/lasted.Seconds())
 	c.cpus = append(c.cpus, (c.server.CPU()-used).Seconds()*1e6/n)
 	c.p50s = append(c.p50s, rig.Part(took, .5))
 	c.p99s = append(c.p99s, rig.Part(took, .99))
 	c.resident = c.server.Resident()
+	if c.beside != nil {
+		if err := c.beside.measured(ctx); err != nil {
+			return err
+		}
+	}
 	stop()
-	return <-disturbed
+	return <-ended
 }

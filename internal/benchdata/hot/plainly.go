@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 
 	"github.com/keytag/keytag/internal/benchdata/hot/plain"
 )
@@ -22,6 +23,7 @@ func servePlain(context.Context) error {
 	if err := gob.NewDecoder(os.Stdin).Decode(&keys); err != nil {
 		return err
 	}
+	debug.SetGCPercent(400) // as keytag does
 	mux := http.NewServeMux()
 	mux.Handle("POST /graphql", map[string]http.Handler{byHand: keys.ByHand(), byGqlgen: keys.Gqlgen()}[os.Args[1]])
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -37,6 +37,7 @@ the server's process a request; where PostgreSQL is asked, its own is not counte
 				rig.SpreadOf(c.p50s).Median, rig.SpreadOf(c.p99s).Median, rig.SpreadOf(c.cpus).Median, c.resident)
 		}
 	}
+	fmt.Fprintf(&b, "\n%s\n", asides(cases))
 	b.WriteString("\nAllocated for a request by the handler alone, in one process with the load:\n\n| | objects | bytes |\n|---|---|---|\n")
 	for _, a := range list {
 		fmt.Fprintf(&b, "| %s | %.0f | %.0f |\n", a.name, a.objects, a.bytes)
