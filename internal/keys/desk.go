@@ -31,7 +31,7 @@ type desk struct {
 
 	mu                  sync.Mutex
 	busy                int
-	watched             bool // somebody will look who waits
+	watched             bool               // somebody will look who waits
 	of                  map[digest]*lookUp // the latest of each
 	familiar, strangers []*lookUp          // that wait, the first first
 }

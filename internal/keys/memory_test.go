@@ -311,6 +311,59 @@ func TestUsesAreWrittenTogether(t *testing.T) {
 	})
 }
 
+// A use under a policy that has become stricter makes the end by disuse earlier: all replicas see it, and keys
+// beside it in the same batch are prolonged.
+func TestAUseThatShortensIsSeenByAll(t *testing.T) {
+	storetest.EachDialect(t, func(t *testing.T, dialect string) {
+		url := storetest.Migrated(t, dialect)
+		w := newWorld(t, storetest.Connect(t, url))
+		var ids, texts []string
+		for range 20 {
+			key, text := w.issue(w.as(w.admin), keys.CreateInput{})
+			ids, texts = append(ids, key.ID), append(texts, text)
+			_, err := w.Authenticate(t.Context(), text, keys.Use{})
+			must(t, err)
+		}
+		all := w.replicas(t, url, 2)
+		for i, end := range []any{w.clock().AddDate(1, 0, 0), nil} { // the policy ends it after three months
+			must(t, w.store.Write(w.system(), func(ctx contextT, tx *store.Tx) error {
+				_, err := tx.ExecContext(ctx, `UPDATE api_keys SET inactivity_expires_at = $1 WHERE id = $2`, end, ids[i])
+				return err
+			}))
+		}
+		w.pass(time.Minute)
+		want := keys.BuiltInNotAccessed.From(w.clock())
+		for _, text := range texts { // so that it is remembered
+			_, err := all[1].Authenticate(t.Context(), text, keys.Use{Probe: true})
+			must(t, err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		kept := make(chan struct{})
+		go func() { defer close(kept); all[0].KeepUses(ctx) }()
+		time.Sleep(10 * time.Millisecond)
+		for _, text := range texts {
+			all[0].asks(t, text)
+		}
+		cancel()
+		<-kept
+		for i, text := range texts {
+			row, err := w.store.Client.APIKey.Get(w.system(), ids[i])
+			must(t, err)
+			if row.InactivityExpiresAt == nil || !row.InactivityExpiresAt.Equal(want) {
+				t.Fatalf("key %d: stored as ending at %v, want %s", i, row.InactivityExpiresAt, want)
+			}
+			if i > 1 {
+				continue
+			}
+			ctx, err := all[1].Authenticate(t.Context(), text, keys.Use{Probe: true})
+			must(t, err)
+			if end := all[1].ViewerKey(ctx).InactivityExpiresAt; end == nil || !end.Equal(want) {
+				t.Errorf("key %d: another replica has it end at %v", i, end)
+			}
+		}
+	})
+}
+
 // A use that might be written after the key's end by disuse is written at once.
 func TestAUseThatIsNeededSoonIsWrittenAtOnce(t *testing.T) {
 	storetest.EachDialect(t, func(t *testing.T, dialect string) {

@@ -2,6 +2,8 @@ package keys
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -149,22 +151,41 @@ func (p Policy) grace(now time.Time, asked *lifecycle.Period, running *time.Time
 // policyOf reads the policy that binds the keys of a project, and keeps it from changing until the
 // transaction ends: a policy that changes afterwards finds what was written under this one.
 func policyOf(ctx context.Context, tx *store.Tx, organizationID, projectID string) (Policy, error) {
+	policies, err := policiesOf(ctx, tx, []string{organizationID}, []string{projectID})
+	return policies[projectID], err
+}
+
+// policiesOf is policyOf for several projects of some organizations.
+func policiesOf(ctx context.Context, tx *store.Tx, organizationIDs, projectIDs []string) (map[string]Policy, error) {
 	ctx = principal.System(ctx)
-	organizations := tx.Organization.Query().Where(organization.ID(organizationID))
-	projects := tx.Project.Query().Where(project.ID(projectID))
+	organizations := tx.Organization.Query().Where(organization.IDIn(organizationIDs...)).Order(db.Asc(organization.FieldID))
+	projects := tx.Project.Query().Where(project.IDIn(projectIDs...)).Order(db.Asc(project.FieldID))
 	if tx.Dialect() == dialect.Postgres { // SQLite has one writer
 		organizations.ForShare()
 		projects.ForShare()
 	}
-	o, err := organizations.Only(ctx)
+	os, err := organizations.All(ctx)
 	if err != nil {
-		return Policy{}, err
+		return nil, err
 	}
-	p, err := projects.Only(ctx)
+	ps, err := projects.All(ctx)
 	if err != nil {
-		return Policy{}, err
+		return nil, err
 	}
-	return NewPolicy(o, p), nil
+	policies := make(map[string]Policy, len(ps))
+	for _, p := range ps {
+		i := slices.IndexFunc(os, func(o *db.Organization) bool { return o.ID == p.OrganizationID })
+		if i < 0 {
+			return nil, fmt.Errorf("no organization of project %s", p.ID)
+		}
+		policies[p.ID] = NewPolicy(os[i], p)
+	}
+	for _, id := range projectIDs {
+		if _, ok := policies[id]; !ok {
+			return nil, fmt.Errorf("no project %s", id)
+		}
+	}
+	return policies, nil
 }
 
 // readPolicy is policyOf for an answer that nothing is written under.

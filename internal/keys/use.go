@@ -5,9 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"entgo.io/ent/dialect"
-	"entgo.io/ent/dialect/sql"
-
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/internal/principal"
@@ -64,14 +61,11 @@ func (a *Authority) recordUse(ctx context.Context, r *remembered, presented secr
 	writing, cancel := context.WithTimeout(principal.System(ctx), useWrite)
 	defer cancel()
 	err := a.store.Write(writing, func(ctx context.Context, tx *store.Tx) error {
-		var policy Policy
-		if !u.Probe {
-			var err error
-			if policy, err = policyOf(ctx, tx, r.key.OrganizationID, r.key.ProjectID); err != nil {
-				return err
-			}
+		if u.Probe {
+			return tx.APIKey.Update().Where(apikey.ID(r.key.ID), apikey.Digest(r.digest[:]), apikey.AuthenticatedAtIsNil()).
+				SetAuthenticatedAt(now).Exec(store.Beside(ctx))
 		}
-		return writeUse(ctx, tx, one, policy)
+		return writeUses(ctx, tx, []lastUse{one})
 	})
 	if err != nil {
 		// A use that cannot be written shortens the key's inactivity; it never fails a request.
@@ -89,43 +83,6 @@ func first(key *db.APIKey, u Use) bool {
 // endsSoon reports that a use might be written too late to put the key's end by disuse off.
 func endsSoon(key *db.APIKey, now time.Time) bool {
 	return key.InactivityExpiresAt != nil && !now.Add(2*flushEvery).Before(*key.InactivityExpiresAt)
-}
-
-// writeUse writes a use under the policy that binds the key.
-func writeUse(ctx context.Context, tx *store.Tx, one lastUse, policy Policy) error {
-	key, now := one.key, one.at
-	update := tx.APIKey.Update().Where(apikey.ID(key.ID), apikey.Digest(one.digest[:]))
-	if key.AuthenticatedAt == nil {
-		update.SetAuthenticatedAt(now)
-	}
-	if one.use.Probe {
-		return update.Exec(store.Beside(ctx))
-	}
-	update.Where(
-		apikey.Or(apikey.LastUsedAtIsNil(), apikey.LastUsedAtLTE(now.Add(-useInterval))),
-		// A key past its end stays dead, whatever is written.
-		apikey.Or(apikey.InactivityExpiresAtIsNil(), apikey.InactivityExpiresAtGT(now)),
-	).SetLastUsedAt(now).ClearUnusedSince()
-	end := policy.inactivityEnd(now)
-	if end != nil {
-		update.SetInactivityExpiresAt(*end)
-	} else {
-		update.ClearInactivityExpiresAt()
-	}
-	if look := policy.lookAfterUse(key, now, end); look != nil {
-		update.Modify(lookBy(tx, *look))
-	}
-	if one.use.IP.IsValid() {
-		update.SetLastUsedIP(one.use.IP.Unmap().String())
-	} else {
-		update.ClearLastUsedIP()
-	}
-	// Others may go on with an end that is too early, which they check. A policy that has become stricter
-	// since makes it earlier.
-	if end == nil || key.InactivityExpiresAt != nil && !end.Before(*key.InactivityExpiresAt) {
-		ctx = store.Beside(ctx)
-	}
-	return update.Exec(ctx)
 }
 
 // lookAfterUse is when there will first be something to tell of a key whose inactivity end a use moves;
@@ -147,17 +104,4 @@ func (p Policy) lookAfterUse(key *db.APIKey, now time.Time, inactivity *time.Tim
 		}
 	}
 	return &look
-}
-
-// lookBy has a key looked at by an instant at the latest, whatever others write meanwhile.
-func lookBy(tx *store.Tx, at time.Time) func(*sql.UpdateBuilder) {
-	least := "min"
-	if tx.Dialect() == dialect.Postgres {
-		least = "least"
-	}
-	return func(u *sql.UpdateBuilder) {
-		u.Set(apikey.FieldLookAt, sql.ExprFunc(func(b *sql.Builder) {
-			b.WriteString(least + "(coalesce(").Ident(apikey.FieldLookAt).WriteString(", ").Arg(at).WriteString("), ").Arg(at).WriteString(")")
-		}))
-	}
 }

@@ -22,7 +22,7 @@ const (
 	// maxWaiting is how many uses wait at most; those beyond are written at once.
 	maxWaiting = 100_000
 	// usesPerWrite is how many are written in one transaction.
-	usesPerWrite = 200
+	usesPerWrite = 256
 )
 
 // lastUse is one that is waiting to be written.
@@ -101,23 +101,7 @@ func (a *Authority) flushOnTime(ctx context.Context) {
 // flushUses writes what is waiting. What cannot be written waits on.
 func (a *Authority) flushUses(ctx context.Context) {
 	for batch := range slices.Chunk(a.uses.take(), usesPerWrite) {
-		err := a.store.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error {
-			policies := map[string]Policy{}
-			for _, one := range batch {
-				policy, known := policies[one.key.ProjectID]
-				if !known {
-					var err error
-					if policy, err = policyOf(ctx, tx, one.key.OrganizationID, one.key.ProjectID); err != nil {
-						return err
-					}
-					policies[one.key.ProjectID] = policy
-				}
-				if err := writeUse(ctx, tx, one, policy); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		err := a.store.Write(principal.System(ctx), func(ctx context.Context, tx *store.Tx) error { return writeUses(ctx, tx, batch) })
 		if err != nil {
 			a.log.WarnContext(ctx, "record uses", "keys", len(batch), "error", err)
 			a.uses.putBack(batch)
