@@ -10,16 +10,6 @@ import (
 // measure is one run of a case.
 func (c *kase) measure(ctx context.Context, p plan) (err error) {
 	rig.Settle(ctx)
-	load, err := rig.NewLoad(c.server.Address, p.connections)
-	if err != nil {
-		return err
-	}
-	defer load.Close()
-	load.Status = c.status
-	load.Next = func() []byte {
-		c.next++
-		return c.requests[c.next%len(c.requests)]
-	}
 	span := max(p.span(), c.span)
 	running, stop := context.WithCancel(ctx)
 	defer stop()
@@ -36,6 +26,16 @@ func (c *kase) measure(ctx context.Context, p plan) (err error) {
 			return err
 		}
 		go func() { ended <- c.beside.run(running, other) }()
+	}
+	load, err := rig.NewLoad(c.server.Address, p.connections)
+	if err != nil {
+		return err
+	}
+	defer load.Close()
+	load.Status = c.status
+	load.Next = func() []byte {
+		c.next++
+		return c.requests[c.next%len(c.requests)]
 	}
 	if _, err := load.Run(p.span()/4, nil); err != nil {
 		return err
