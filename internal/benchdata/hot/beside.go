@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/keytag/keytag/internal/benchdata/rig"
 	"github.com/keytag/keytag/internal/secret"
@@ -13,10 +16,10 @@ import (
 
 // beside is what goes on besides the requests of a case.
 type beside interface {
-	// prepare comes before a run of a length, over a connection to the same server.
-	prepare(ctx context.Context, c *rig.Connection, span time.Duration) error
+	// prepare comes before a run of a length.
+	prepare(ctx context.Context, s *rig.Server, span time.Duration) error
 	// run goes on until ctx ends.
-	run(ctx context.Context, c *rig.Connection) error
+	run(ctx context.Context, s *rig.Server) error
 	// measured comes when the requests are over.
 	measured(ctx context.Context) error
 	// report says what went on.
@@ -27,12 +30,15 @@ type beside interface {
 type revoking struct {
 	admin string // text of the key that may
 
-	ready []string // ids of keys
-	done  int      // of them
+	ready chan string // ids of keys
 	rates []float64
 }
 
-const revokeEvery = 10 * time.Millisecond
+const (
+	revokeEvery = 10 * time.Millisecond
+	// revokers are at work at a time: a revocation may take longer than the time between two.
+	revokers = 8
+)
 
 type refusals []struct{ Message string }
 
@@ -52,15 +58,20 @@ func ask(c *rig.Connection, key, document string, variables map[string]any, data
 	return json.Unmarshal(body, &struct{ Data any }{data})
 }
 
-func (r *revoking) prepare(_ context.Context, c *rig.Connection, span time.Duration) error {
+func (r *revoking) prepare(ctx context.Context, s *rig.Server, span time.Duration) error {
+	c, err := rig.Dial(ctx, s.Address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
 	var me struct {
 		ViewerKey struct{ Project struct{ ID string } }
 	}
 	if err := ask(c, r.admin, `{ viewerKey { project { id } } }`, nil, &me); err != nil {
 		return err
 	}
-	r.ready, r.done = nil, 0
-	for range 2 * span / revokeEvery {
+	r.ready = make(chan string, 2*span/revokeEvery)
+	for range cap(r.ready) {
 		var made struct {
 			CreateAPIKey struct {
 				APIKey     struct{ ID string }
@@ -74,33 +85,47 @@ func (r *revoking) prepare(_ context.Context, c *rig.Connection, span time.Durat
 		if err := made.CreateAPIKey.UserErrors.err(); err != nil {
 			return err
 		}
-		r.ready = append(r.ready, made.CreateAPIKey.APIKey.ID)
+		r.ready <- made.CreateAPIKey.APIKey.ID
 	}
 	return nil
 }
 
-func (r *revoking) run(ctx context.Context, c *rig.Connection) error {
+func (r *revoking) run(ctx context.Context, s *rig.Server) error {
 	ticks := time.NewTicker(revokeEvery)
 	defer ticks.Stop()
 	began := time.Now()
-	for ctx.Err() == nil && r.done < len(r.ready) {
-		var gone struct {
-			RevokeAPIKey struct{ UserErrors refusals }
-		}
-		if err := ask(c, r.admin, `mutation ($id: ID!) { revokeApiKey(input: {id: $id}) { userErrors { message } } }`, map[string]any{"id": r.ready[r.done]}, &gone); err != nil {
+	var done atomic.Int64
+	revoke := func() error {
+		c, err := rig.Dial(ctx, s.Address)
+		if err != nil {
 			return err
 		}
-		if err := gone.RevokeAPIKey.UserErrors.err(); err != nil {
-			return err
-		}
-		r.done++
-		select {
-		case <-ticks.C:
-		case <-ctx.Done():
+		defer c.Close()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-ticks.C:
+			}
+			var gone struct {
+				RevokeAPIKey struct{ UserErrors refusals }
+			}
+			if err := ask(c, r.admin, `mutation ($id: ID!) { revokeApiKey(input: {id: $id}) { userErrors { message } } }`, map[string]any{"id": <-r.ready}, &gone); err != nil {
+				return err
+			}
+			if err := gone.RevokeAPIKey.UserErrors.err(); err != nil {
+				return err
+			}
+			done.Add(1)
 		}
 	}
-	r.rates = append(r.rates, float64(r.done)/time.Since(began).Seconds())
-	return nil
+	var all errgroup.Group
+	for range revokers {
+		all.Go(revoke)
+	}
+	err := all.Wait()
+	r.rates = append(r.rates, float64(done.Load())/time.Since(began).Seconds())
+	return err
 }
 
 func (r *revoking) measured(context.Context) error { return nil }
@@ -127,7 +152,7 @@ func (u *using) instant(sqlite bool, at time.Time) any {
 	return at
 }
 
-func (u *using) prepare(ctx context.Context, _ *rig.Connection, _ time.Duration) error {
+func (u *using) prepare(ctx context.Context, _ *rig.Server, _ time.Duration) error {
 	db, err := rig.Open(u.database.url)
 	if err != nil {
 		return err
@@ -138,7 +163,7 @@ func (u *using) prepare(ctx context.Context, _ *rig.Connection, _ time.Duration)
 	return err
 }
 
-func (u *using) run(ctx context.Context, _ *rig.Connection) error {
+func (u *using) run(ctx context.Context, _ *rig.Server) error {
 	<-ctx.Done()
 	return nil
 }

@@ -17,15 +17,10 @@ func (c *kase) measure(ctx context.Context, p plan) (err error) {
 	if c.beside == nil {
 		ended <- nil
 	} else {
-		other, err := rig.Dial(ctx, c.server.Address)
-		if err != nil {
+		if err := c.beside.prepare(ctx, c.server, p.span()/4+span); err != nil {
 			return err
 		}
-		defer other.Close()
-		if err := c.beside.prepare(ctx, other, p.span()/4+span); err != nil {
-			return err
-		}
-		go func() { ended <- c.beside.run(running, other) }()
+		go func() { ended <- c.beside.run(running, c.server) }()
 	}
 	load, err := rig.NewLoad(c.server.Address, p.connections)
 	if err != nil {
