@@ -47,7 +47,7 @@ func (a *Authority) recordUse(ctx context.Context, r *remembered, presented secr
 	if !u.moves(r.key, now) {
 		return r, nil
 	}
-	one := lastUse{key: r.key, digest: r.digest, use: u, at: now}
+	one := r.usedAt(now, u)
 	if !first(r.key, u) && !endsSoon(r.key, now) {
 		waiting := r.used.Load()
 		if now.UnixMicro()-waiting < useInterval.Microseconds() {
@@ -85,21 +85,21 @@ func endsSoon(key *db.APIKey, now time.Time) bool {
 	return key.InactivityExpiresAt != nil && !now.Add(2*flushEvery).Before(*key.InactivityExpiresAt)
 }
 
-// lookAfterUse is when there will first be something to tell of a key whose inactivity end a use moves;
+// lookAfter is when there will first be something to tell of a key whose end by disuse a use moves;
 // nil when that changes nothing: the key ends by its lifetime, as before.
-func (p Policy) lookAfterUse(key *db.APIKey, now time.Time, inactivity *time.Time) *time.Time {
+func (p Policy) lookAfter(one lastUse, inactivityEnd *time.Time) *time.Time {
 	earlier := func(end *time.Time) bool {
-		return end != nil && (key.ExpiresAt == nil || end.Before(*key.ExpiresAt))
+		return end != nil && (one.expiresAt == nil || end.Before(*one.expiresAt))
 	}
-	if !earlier(inactivity) {
-		if earlier(key.InactivityExpiresAt) {
-			return &now // lead times of the end by lifetime may have begun
+	if !earlier(inactivityEnd) {
+		if earlier(one.inactivityEnd) {
+			return &one.at // lead times of the end by lifetime may have begun
 		}
 		return nil
 	}
-	look := *inactivity
+	look := *inactivityEnd
 	for _, lead := range p.leadTimes {
-		if at := lead.Back(*inactivity); at.After(now) && at.Before(look) {
+		if at := lead.Back(*inactivityEnd); at.After(one.at) && at.Before(look) {
 			look = at
 		}
 	}

@@ -3,13 +3,13 @@ package keys
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/internal/principal"
 	"github.com/keytag/keytag/internal/store"
 )
@@ -25,12 +25,22 @@ const (
 	usesPerWrite = 256
 )
 
-// lastUse is one that is waiting to be written.
+// lastUse is one that is waiting to be written, with what its policy asks of the key: the key itself, with all
+// that stands beside it, would take much more memory.
 type lastUse struct {
-	key    *db.APIKey
-	digest digest
-	use    Use
-	at     time.Time
+	id, organizationID, projectID string
+	expiresAt, inactivityEnd      *time.Time // as they were before
+	digest                        digest
+	ip                            netip.Addr // the zero Addr when unknown
+	at                            time.Time
+}
+
+func (r *remembered) usedAt(at time.Time, by Use) lastUse {
+	return lastUse{
+		id: r.key.ID, organizationID: r.key.OrganizationID, projectID: r.key.ProjectID,
+		expiresAt: r.key.ExpiresAt, inactivityEnd: r.key.InactivityExpiresAt,
+		digest: r.digest, ip: by.IP, at: at,
+	}
 }
 
 // uses are those waiting, the last of each key, while there is somebody to write them.
@@ -47,7 +57,7 @@ func (u *uses) add(one lastUse) bool {
 	if !u.open.Load() || len(u.waiting) >= maxWaiting {
 		return false
 	}
-	u.waiting[one.key.ID] = one
+	u.waiting[one.id] = one
 	return true
 }
 
@@ -56,8 +66,8 @@ func (u *uses) putBack(batch []lastUse) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, one := range batch {
-		if _, newer := u.waiting[one.key.ID]; !newer && len(u.waiting) < maxWaiting {
-			u.waiting[one.key.ID] = one
+		if _, newer := u.waiting[one.id]; !newer && len(u.waiting) < maxWaiting {
+			u.waiting[one.id] = one
 		}
 	}
 }
@@ -68,7 +78,7 @@ func (u *uses) take() []lastUse {
 	taken := u.waiting
 	u.waiting = map[string]lastUse{}
 	u.mu.Unlock()
-	return slices.SortedFunc(maps.Values(taken), func(a, b lastUse) int { return strings.Compare(a.key.ID, b.key.ID) })
+	return slices.SortedFunc(maps.Values(taken), func(a, b lastUse) int { return strings.Compare(a.id, b.id) })
 }
 
 // KeepUses writes uses in batches, off the path of requests, until ctx ends and the last are written. While

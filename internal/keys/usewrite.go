@@ -50,7 +50,7 @@ const (
 func writeUses(ctx context.Context, tx *store.Tx, batch []lastUse) error {
 	var organizations, projects []string
 	for _, one := range batch {
-		organizations, projects = append(organizations, one.key.OrganizationID), append(projects, one.key.ProjectID)
+		organizations, projects = append(organizations, one.organizationID), append(projects, one.projectID)
 	}
 	slices.Sort(organizations)
 	slices.Sort(projects)
@@ -81,7 +81,7 @@ func writeUses(ctx context.Context, tx *store.Tx, batch []lastUse) error {
 	if err := rows.Err(); err != nil || len(shortened) == 0 {
 		return err
 	}
-	batch = slices.DeleteFunc(slices.Clone(batch), func(one lastUse) bool { return !shortened[one.key.ID] })
+	batch = slices.DeleteFunc(slices.Clone(batch), func(one lastUse) bool { return !shortened[one.id] })
 	_, err = tx.ExecContext(ctx, useStatement(tx.Dialect(), len(batch), moveUsed), useArgs(batch, policies)...)
 	return err
 }
@@ -137,13 +137,13 @@ func useStatement(of string, n int, do string) string {
 func useArgs(batch []lastUse, policies map[string]Policy) (args []any) {
 	for i := range atATime(len(batch)) {
 		one := batch[min(i, len(batch)-1)]
-		policy := policies[one.key.ProjectID]
+		policy := policies[one.projectID]
 		ends := policy.inactivityEnd(one.at)
 		var ip *string
-		if one.use.IP.IsValid() {
-			ip = new(one.use.IP.Unmap().String())
+		if one.ip.IsValid() {
+			ip = new(one.ip.Unmap().String())
 		}
-		args = append(args, one.key.ID, one.digest[:], one.at, one.at.Add(-useInterval), ends, policy.lookAfterUse(one.key, one.at, ends), ip)
+		args = append(args, one.id, one.digest[:], one.at, one.at.Add(-useInterval), ends, policy.lookAfter(one, ends), ip)
 	}
 	return args
 }
