@@ -2,7 +2,8 @@
 //
 //   KEYTAG_URL         base URL of the server, e.g. http://localhost:8080
 //   KEYTAG_TOKEN       a live API key of that server
-//   KEYTAG_SCREENSHOT  optional: PNG to write, showing the page after the first example ran
+//   KEYTAG_SCREENSHOT  optional: PNG to write, showing the page after the first example ran; beside it
+//                      one in light colours and one in dark
 //   CHROMIUM           optional: the browser's program, default /usr/bin/chromium
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
@@ -98,7 +99,7 @@ async function run(page, expected) {
 async function openExample(page, title, operation) {
   await page.getByRole('button', { name: 'Examples' }).click();
   await page.getByRole('menuitem', { name: title }).click();
-  await page.getByRole('tab', { name: operation }).waitFor();
+  await page.getByRole('tab', { name: operation, selected: true }).waitFor();
 }
 
 /** Puts text over what a Monaco editor holds, as a paste would. */
@@ -106,6 +107,27 @@ async function replaceText(page, editor, text) {
   await editor.click();
   await page.keyboard.press('Control+A');
   await page.keyboard.insertText(text);
+}
+
+/** How light the page is behind its text, of 255. */
+const lightness = (page) =>
+  page.locator('.graphiql-container.editor').evaluate((element) => {
+    const pixel = document.createElement('canvas').getContext('2d');
+    pixel.fillStyle = getComputedStyle(element).backgroundColor;
+    pixel.fillRect(0, 0, 1, 1);
+    return Math.max(...pixel.getImageData(0, 0, 1, 1).data.slice(0, 3));
+  });
+
+/** The page follows what the system of the visitor prefers. */
+async function checkColours(page) {
+  for (const [colorScheme, fits] of [['light', (n) => n > 200], ['dark', (n) => n < 80]]) {
+    await page.emulateMedia({ colorScheme });
+    await page.reload();
+    await page.getByRole('button', { name: /^Execute query/ }).waitFor();
+    const found = await lightness(page);
+    assert.ok(fits(found), `${colorScheme}: the background is ${found} of 255 light`);
+    if (KEYTAG_SCREENSHOT) await page.screenshot({ path: KEYTAG_SCREENSHOT.replace(/(\.png)?$/, `-${colorScheme}.png`) });
+  }
 }
 
 async function converse(context, page, name) {
@@ -175,7 +197,9 @@ try {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
   context.setDefaultTimeout(20_000);
   await watch(context);
-  await converse(context, await context.newPage(), name);
+  const page = await context.newPage();
+  await converse(context, page, name);
+  await checkColours(page);
 } finally {
   await browser.close();
   offences.forEach((offence) => console.error(offence));
