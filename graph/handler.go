@@ -73,7 +73,7 @@ func begin(ctx context.Context, o *graphql.OperationContext, fields any) (contex
 		}
 		ctx = context.WithValue(ctx, denialsKey{}, &denials{})
 	}
-	return model.NewContext(ctx, fields.(*model.Fields)), nil
+	return model.NewContext(keys.WithBudget(ctx, new(keys.Budget)), fields.(*model.Fields)), nil
 }
 
 // end records what was denied, and makes a refused replay a refused request.

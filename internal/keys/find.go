@@ -2,13 +2,9 @@ package keys
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"github.com/keytag/keytag/ent/db"
-	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/page"
-	"github.com/keytag/keytag/internal/store"
 )
 
 // Search is a list of keys to be read. Within holds further bounds that are not the caller's, such
@@ -66,30 +62,8 @@ func (f *Found) Cursor(v *View) string { return page.Encode(f.order.name, f.orde
 // Count is how many keys the whole list has, counted up to page.MaxCount + 1. It fails as Find does.
 func (f *Found) Count(ctx context.Context) (int, error) { return f.count(ctx) }
 
-const (
-	// findLimit is how long a list, or its count, is looked for.
-	findLimit = 2 * time.Second
-	// few is how many keys a condition may match to be what a search is read by.
-	few = 4096
-)
-
-// InTurn looks for a list of keys when its turn comes, and for no longer than two seconds: then it fails
-// with `query.too_expensive`, which advises what to change of the named arguments.
-func (a *Authority) InTurn(ctx context.Context, advice string, fields []string, look func(context.Context) error) error {
-	select {
-	case a.searches <- struct{}{}:
-		defer func() { <-a.searches }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	limited, cancel := context.WithTimeout(ctx, findLimit)
-	defer cancel()
-	err := look(limited)
-	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && !store.IsInterrupted(err) {
-		return err // that of a caller who has gone is left as it is
-	}
-	return &fault.Error{Code: "query.too_expensive", Message: advice, Fields: fields}
-}
+// few is how many keys a condition may match to be what a search is read by.
+const few = 4096
 
 func (a *Authority) search(ctx context.Context, look func(context.Context) error) error {
 	return a.InTurn(ctx,
