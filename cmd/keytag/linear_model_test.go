@@ -15,6 +15,7 @@ const (
 	read     act = "viewerKey"
 	verify   act = "verifyApiKey"
 	rename   act = "rename"
+	create   act = "create"
 	revoke   act = "revoke"
 	rotate   act = "rotate"
 	suspend  act = "suspend"
@@ -33,6 +34,8 @@ type step struct {
 	replica int
 }
 
+func (s step) isRead() bool { return s.act == read || s.act == verify }
+
 func (s step) onOwner() bool { return s.act == disable || s.act == enable }
 
 // seen is the output. An operation whose answer was lost may have happened, at any time since.
@@ -44,6 +47,7 @@ type seen struct {
 
 // sort of words that a read answers, the first that is true of a key.
 const (
+	unknown   = "unknown"
 	valid     = "valid"
 	revoked   = "revoked"
 	ended     = "ended"
@@ -53,12 +57,14 @@ const (
 
 // life is what there is to know of a key.
 type life struct {
-	name                                int
-	revoked, ended, suspended, disabled bool
+	name                                      int
+	born, revoked, ended, suspended, disabled bool
 }
 
 func (l life) word() string {
 	switch {
+	case !l.born:
+		return unknown
 	case l.revoked:
 		return revoked
 	case l.ended:
@@ -77,12 +83,14 @@ var lives = porcupine.Model{
 	Step: func(state, input, output any) (bool, any) {
 		l, s, o := state.(life), input.(step), output.(seen)
 		switch {
-		case s.act == read || s.act == verify:
+		case s.isRead():
 			return o.word == l.word() && (o.word != valid || o.name == l.name), l
 		case o.refused:
 			return true, l
 		}
 		switch s.act {
+		case create:
+			l.born, l.name = true, o.name
 		case rename:
 			l.name = s.name
 		case revoke:
@@ -103,7 +111,7 @@ var lives = porcupine.Model{
 func describe(s step, o seen) string {
 	text := fmt.Sprintf("%d: %s", s.replica, s.act)
 	switch {
-	case s.act == read || s.act == verify:
+	case s.isRead():
 		return fmt.Sprintf("%s → %s %d", text, o.word, o.name)
 	case s.act == rename:
 		text = fmt.Sprintf("%s %d", text, s.name)

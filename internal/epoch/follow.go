@@ -33,6 +33,9 @@ func (e *Epoch) Follow(ctx context.Context, log *slog.Logger) {
 
 // Wake has Follow look at once.
 func (e *Epoch) Wake() {
+	if hooks.deaf {
+		return
+	}
 	select {
 	case e.woken <- struct{}{}:
 	default: // it is about to

@@ -9,4 +9,5 @@ import "time"
 var hooks struct {
 	noBarrier bool
 	stale     time.Duration
+	deaf      bool
 }
