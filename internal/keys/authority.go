@@ -31,6 +31,7 @@ type Authority struct {
 	// that slow ones leave connections to those who present their keys.
 	searches chan struct{}
 	few      int
+	wide     *widths
 
 	// What is remembered of keys that were presented, what is being looked up, and what is to be written of them.
 	known, unknown *memory
@@ -45,7 +46,7 @@ type Authority struct {
 func New(s *store.Store, clock func() time.Time, log *slog.Logger) *Authority {
 	a := &Authority{
 		store: s, clock: clock, log: log,
-		searches: make(chan struct{}, max(1, s.Readers()*3/4)), few: few,
+		searches: make(chan struct{}, max(1, s.Readers()*3/4)), few: few, wide: newWidths(),
 		known: newMemory(rememberedKeys), unknown: newMemory(rememberedUnknown),
 		uses: uses{waiting: map[string]lastUse{}},
 	}

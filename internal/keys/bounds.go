@@ -2,6 +2,7 @@ package keys
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -26,6 +27,9 @@ func (b bound) where(s *sql.Selector) {
 	}
 	s.Where(sql.In(s.C(b.column), values(b.values)...))
 }
+
+// name is that of the bound and no other.
+func (b bound) name() string { return b.column + " " + strings.Join(b.values, ",") }
 
 // indexed are the columns that indexes begin with, narrowest first, and the columns that these go on
 // with before they end with the id. An order or a range of others has no index.
@@ -120,8 +124,10 @@ func walkable(of []bound, column string) bound {
 type span struct {
 	column string
 	within []func(column string) *sql.Predicate
-	// loose: the range is wide, or keys whose column is unset meet the condition too.
+	// loose: the range is wide as a rule, or keys whose column is unset meet the condition too.
 	loose bool
+	// name, if any, is that of the condition that no key outside of the loose range meets.
+	name string
 }
 
 func (r span) where(s *sql.Selector) {
@@ -143,6 +149,9 @@ func (f *Filter) spans(now time.Time) []span {
 	inRange := func(r *page.Range, column string, value func(time.Time) any) {
 		if r == nil {
 			return
+		}
+		if r.IsNull != nil && *r.IsNull {
+			spans = append(spans, span{column, []func(string) *sql.Predicate{sql.IsNull}, true, "unset " + column})
 		}
 		var within []func(string) *sql.Predicate
 		if r.From != nil {
@@ -174,15 +183,18 @@ func (f *Filter) spans(now time.Time) []span {
 	}
 	for _, at := range f.unused(now) {
 		spans = append(spans,
-			span{apikey.FieldLastUsedAt, []func(string) *sql.Predicate{before(at)}, true},
-			span{apikey.FieldID, []func(string) *sql.Predicate{before(firstID(at))}, true})
+			span{column: apikey.FieldLastUsedAt, within: []func(string) *sql.Predicate{before(at)}, loose: true},
+			span{column: apikey.FieldID, within: []func(string) *sql.Predicate{before(firstID(at))}, loose: true})
+	}
+	if f.NeverUsed != nil && *f.NeverUsed {
+		spans = append(spans, span{apikey.FieldLastUsedAt, []func(string) *sql.Predicate{sql.IsNull}, true, "never used"})
 	}
 	switch {
 	case f.asksForLive():
-		spans = append(spans, span{apikey.FieldEffectiveExpiresAt, []func(string) *sql.Predicate{live}, true})
+		spans = append(spans, span{apikey.FieldEffectiveExpiresAt, []func(string) *sql.Predicate{live}, true, "live"})
 	case f.asksForEnded():
 		over := func(c string) *sql.Predicate { return sql.LTE(c, now) }
-		spans = append(spans, span{apikey.FieldEffectiveExpiresAt, []func(string) *sql.Predicate{over}, true})
+		spans = append(spans, span{apikey.FieldEffectiveExpiresAt, []func(string) *sql.Predicate{over}, true, "ended"})
 	}
 	return spans
 }

@@ -62,9 +62,6 @@ func (f *Found) Cursor(v *View) string { return page.Encode(f.order.name, f.orde
 // Count is how many keys the whole list has, counted up to page.MaxCount + 1. It fails as Find does.
 func (f *Found) Count(ctx context.Context) (int, error) { return f.count(ctx) }
 
-// few is how many keys a condition may match to be what a search is read by.
-const few = 4096
-
 func (a *Authority) search(ctx context.Context, look func(context.Context) error) error {
 	return a.InTurn(ctx,
 		"no index bounds this search; narrow it by projectIds, ownerIds, scopes or createdAt, or order it by what it is filtered by",
@@ -99,7 +96,7 @@ func (a *Authority) Find(ctx context.Context, s Search) (*Found, error) {
 	var plan plan
 	var rows []*db.APIKey
 	err = a.search(ctx, func(ctx context.Context) error {
-		if plan, err = a.plan(ctx, s, by, ps, now); err != nil {
+		if plan, err = a.plan(ctx, s, by, ps, bounds.Size, now); err != nil {
 			return err
 		}
 		rows, err = by.read(ctx, bounds, func(ctx context.Context, part stretch, b page.Bounds) ([]*db.APIKey, error) {

@@ -12,7 +12,6 @@ import (
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/keyscope"
-	"github.com/keytag/keytag/ent/db/notification"
 	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/ent/policy"
 	"github.com/keytag/keytag/internal/page"
@@ -50,8 +49,8 @@ type plan struct {
 }
 
 // plan finds out how a search is best read. checks are all of its conditions but those on scopes that
-// keys hold.
-func (a *Authority) plan(ctx context.Context, s Search, by ordering, checks []predicate.APIKey, now time.Time) (plan, error) {
+// keys hold; size is that of a page.
+func (a *Authority) plan(ctx context.Context, s Search, by ordering, checks []predicate.APIKey, size int, now time.Time) (plan, error) {
 	pl := plan{caller: principal.From(ctx), checks: checks}
 	if pl.caller == nil || pl.caller.IsSystem() {
 		return pl, policy.ErrDenied
@@ -76,59 +75,7 @@ func (a *Authority) plan(ctx context.Context, s Search, by ordering, checks []pr
 		}
 		pl.groups[0], pl.groups[rarest] = pl.groups[rarest], pl.groups[0]
 	}
-	err := a.lookForFew(ctx, &pl, s, bounds, column, now)
-	return pl, err
-}
-
-// lookForFew looks for a condition that few keys meet, among those that the walk would only check.
-func (a *Authority) lookForFew(ctx context.Context, pl *plan, s Search, bounds []bound, column string, now time.Time) error {
-	var conditions []func(string) *sql.Selector
-	for _, b := range bounds {
-		if b.column == pl.walk.column {
-			break // the others are wider
-		}
-		conditions = append(conditions, keysWhere(b.where))
-	}
-	if len(pl.groups) > 0 && !pl.merged {
-		conditions = append(conditions, pl.holdersOf(pl.groups[0]))
-	}
-	organization := bounds[len(bounds)-1]
-	for _, f := range s.filters() {
-		if column := f.mark(); column != "" {
-			marked := func(s *sql.Selector) { organization.where(s); s.Where(sql.NotNull(s.C(column))) }
-			pl.counted = marked
-			conditions = append(conditions, keysWhere(marked))
-		}
-		if f.HasNotification != nil && *f.HasNotification {
-			conditions = append(conditions, func(dialect string) *sql.Selector {
-				s := sql.Dialect(dialect).Select().From(sql.Table(notification.Table))
-				organization.where(s)
-				return s.Select(s.C(notification.FieldKeyID))
-			})
-		}
-		for _, r := range f.spans(now) {
-			along := walkable(bounds, r.column)
-			if !r.loose {
-				pl.counted = func(s *sql.Selector) { along.where(s); r.where(s) }
-			}
-			switch {
-			case r.column == column:
-				pl.along = append(pl.along, r)
-			case !r.loose:
-				conditions = append(conditions, keysWhere(along.where, r.where))
-			}
-		}
-	}
-	for _, find := range conditions {
-		switch n, err := a.countUpTo(ctx, a.few, find); {
-		case err != nil:
-			return err
-		case n < a.few:
-			pl.found, pl.merged = find, false
-			return nil
-		}
-	}
-	return nil
+	return pl, a.lookForFew(ctx, &pl, a.conditions(&pl, s, bounds, column, size, now))
 }
 
 // keysWhere selects the ids of the keys that an index finds.
@@ -327,7 +274,7 @@ func (pl plan) merge(name string, b page.Bounds, descending bool) *sql.Selector 
 		pl.holders.where(s)
 		s.Select(s.C(keyscope.FieldKeyID)).Where(sql.EQ(s.C(keyscope.FieldScope), scope))
 		for _, r := range pl.along {
-			span{keyscope.FieldKeyID, r.within, r.loose}.where(s)
+			span{column: keyscope.FieldKeyID, within: r.within}.where(s)
 		}
 		behind(s)
 		sorted(s)

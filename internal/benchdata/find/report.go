@@ -6,9 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/keytag/keytag/internal/benchdata/queries"
 	"github.com/keytag/keytag/internal/benchdata/rig"
 )
 
@@ -129,30 +131,34 @@ func (r *results) tables(b *strings.Builder, columns []int, sqlite bool) {
 			return "", nil
 		}
 		return "growth " + rig.Power(r.targets[first].size) + " → " + rig.Power(r.targets[last].size), func(q int) string {
-			told := fmt.Sprintf("%.2f×", figure(&r.timings[last][q]).Median/figure(&r.timings[first][q]).Median)
-			if r.targets[first].queries[q].Grows {
-				told += ", looking at more"
-			}
-			return told
+			return fmt.Sprintf("%.2f×", figure(&r.timings[last][q]).Median/figure(&r.timings[first][q]).Median)
 		}
 	}
 	fmt.Fprintf(b, "\n### %s\n\n", name)
-	for _, t := range []struct {
-		title  string
-		grows  bool
-		figure func(*timing) rig.Spread
-	}{
-		{"p50", true, func(t *timing) rig.Spread { return t.p50 }},
-		{"p99", false, func(t *timing) rig.Spread { return t.p99 }},
-		{"floor, p50", true, func(t *timing) rig.Spread { return t.floor }},
-		{"p50 ÷ floor", false, func(t *timing) rig.Spread { return t.ratio }},
-	} {
-		var title string
-		var of func(int) string
-		if t.grows {
-			title, of = growth(t.figure)
+	for _, looksAtMore := range []bool{false, true} {
+		if looksAtMore {
+			if !slices.ContainsFunc(r.targets[first].queries, func(q queries.Query) bool { return q.Grows }) {
+				break
+			}
+			b.WriteString("Searches that look at more the more keys there are, whatever finds them:\n\n")
 		}
-		r.table(b, t.title, columns, title, t.figure, of)
+		for _, t := range []struct {
+			title  string
+			growth bool
+			figure func(*timing) rig.Spread
+		}{
+			{"p50", true, func(t *timing) rig.Spread { return t.p50 }},
+			{"p99", false, func(t *timing) rig.Spread { return t.p99 }},
+			{"floor, p50", true, func(t *timing) rig.Spread { return t.floor }},
+			{"p50 ÷ floor", false, func(t *timing) rig.Spread { return t.ratio }},
+		} {
+			var title string
+			var of func(int) string
+			if t.growth {
+				title, of = growth(t.figure)
+			}
+			r.table(b, t.title, columns, looksAtMore, title, t.figure, of)
+		}
 	}
 	if !sqlite {
 		r.rows(b, columns)
@@ -162,11 +168,15 @@ func (r *results) tables(b *strings.Builder, columns []int, sqlite bool) {
 
 const growthFrom = 10_000 // keys; growth is told from the largest size up to it
 
-// table shows one figure of every query by size, and after it something of the query if told.
-func (r *results) table(b *strings.Builder, title string, columns []int, more string, figure func(*timing) rig.Spread, of func(query int) string) {
+// table shows one figure by size of the queries that look at more the more keys there are, or of the others, and
+// after it something of the query if told.
+func (r *results) table(b *strings.Builder, title string, columns []int, looksAtMore bool, more string, figure func(*timing) rig.Spread, of func(query int) string) {
 	r.head(b, title, columns, more)
-	for q := range r.targets[columns[0]].queries {
-		fmt.Fprintf(b, "| %s |", r.targets[columns[0]].queries[q].What)
+	for q, query := range r.targets[columns[0]].queries {
+		if query.Grows != looksAtMore {
+			continue
+		}
+		fmt.Fprintf(b, "| %s |", query.What)
 		for _, i := range columns {
 			fmt.Fprintf(b, " %s |", figure(&r.timings[i][q]))
 		}

@@ -16,7 +16,7 @@ import (
 var beginMark, endMark = rig.Marks(tool)
 
 func measured() *results {
-	list := []queries.Query{{Name: "newest", What: "newest page"}, {Name: "deep", What: "page 200"}}
+	list := []queries.Query{{Name: "newest", What: "newest page"}, {Name: "deep", What: "page 200"}, {Name: "count", What: "total", Grows: true}}
 	r := &results{plan: &plan{postgres: "postgres://u:hunter2@h", postgresSizes: []int{10_000, 10_000_000}, seed: 1, runs: 3}}
 	for i, size := range r.plan.postgresSizes {
 		r.targets = append(r.targets, &target{size: size, queries: list, settings: "PostgreSQL"})
@@ -57,6 +57,7 @@ func TestResultsStandBetweenTheMarks(t *testing.T) {
 		"| newest page | 2.00 (1.00–4.00) | 4.00 (1.00–4.00) | 2.00× |",
 		"| p50 ÷ floor | 10⁴ | 10⁷ |\n|---|---|---|\n| newest page | 2.00 (2.00–4.00) | 4.00 (2.00–4.00) |",
 		"| page 200 | 61 ÷ 50 | 61 ÷ 50 |",
+		"whatever finds them:\n\n| p50 | 10⁴ | 10⁷ | growth 10⁴ → 10⁷ |\n|---|---|---|---|\n| total | ",
 		"FIND_ARGS='--sizes 10000,10000000 --seed 1",
 	} {
 		if !strings.Contains(text, want) {
@@ -96,7 +97,7 @@ func TestPlotHasAPanelForEachQuery(t *testing.T) {
 			titles++
 		}
 	}
-	if titles != 2 {
+	if titles != 3 {
 		t.Errorf("%d panels", titles)
 	}
 }
