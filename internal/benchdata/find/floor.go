@@ -133,6 +133,8 @@ func floorOf(s *queries.Subject, organization string, q queries.Query) (floor, e
 		since := ahead(filter, "unusedFor", -1)
 		only(keys("k.project_id = ? AND k.last_used_at < ?", "k.last_used_at, k.id", s.ProjectID, since),
 			keys("k.project_id = ? AND k.last_used_at IS NULL AND k.created_at < ?", "k.id", s.ProjectID, since))
+	case "endless":
+		only(keys("k.project_id = ? AND k.expires_at IS NULL", "k.id DESC", s.ProjectID))
 	case "owner":
 		only(keys("k.owner_id = ?", "k.id DESC", s.OwnerID))
 	case "key-prefix":

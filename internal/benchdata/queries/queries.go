@@ -183,6 +183,7 @@ func (s *Subject) queries() []Query {
 		project("scopes-none", "without a common scope in a project", scopes("none", benchdata.CommonScope), newest),
 		organization("expiring", "expiring within 7 days in the organization, soonest first", map[string]any{"expiringWithin": "P7D"}, by("EFFECTIVE_EXPIRES_AT", "ASC")),
 		project("unused", "unused for 90 days in a project, longest first", map[string]any{"unusedFor": "P90D"}, by("LAST_USED_AT", "ASC")),
+		project("endless", "newest without an end by lifetime in a project, of which there are none", map[string]any{"expiresAt": map[string]any{"isNull": true}}, newest),
 		organization("owner", "newest of one owner", map[string]any{"ownerIds": []string{s.OwnerID}}, newest),
 		organization("key-prefix", "the key of a prefix", map[string]any{"keyPrefix": s.KeyPrefix}, newest),
 		project("name-prefix", "name prefix in a project, by name", map[string]any{"nameStartsWith": "Billing S"}, by("NAME", "ASC")),
