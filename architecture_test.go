@@ -65,6 +65,7 @@ var mayImport = map[string][]string{
 	"internal/benchdata/find":      join(ground, "internal/benchdata/...", "internal/store"),
 	"examples/receiver":            {},
 
+	"internal/client":        {},
 	"internal/webhook":       {"internal/secret"},
 	"internal/mail":          {"internal/secret", "internal/telemetry"},
 	"internal/mail/smtptest": {},

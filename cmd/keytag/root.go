@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,13 +15,6 @@ import (
 	"github.com/keytag/keytag/internal/telemetry"
 )
 
-// Exit codes.
-const (
-	exitOK      = 0
-	exitFailure = 1
-	exitUsage   = 2
-)
-
 // version is set by the linker for releases.
 var version = "dev"
 
@@ -31,29 +23,23 @@ type program struct {
 	config  config.Config
 	log     *slog.Logger
 	environ []string
+	stdin   io.Reader
 	stdout  io.Writer
 	stderr  io.Writer
 }
 
-// errUsage marks errors in how the program was called or configured.
-type errUsage struct{ error }
-
 // run executes the command line and returns the exit code. Data goes to stdout, talk to stderr.
-func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	p := &program{environ: environ, stdout: stdout, stderr: stderr}
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := &program{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := p.root()
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return exitOK
+	if err != nil {
+		fmt.Fprintln(stderr, "keytag:", telemetry.Redact(err.Error()))
 	}
-	fmt.Fprintln(stderr, "keytag:", telemetry.Redact(err.Error()))
-	if errors.As(err, &errUsage{}) {
-		return exitUsage
-	}
-	return exitFailure
+	return exitCode(err)
 }
 
 func (p *program) root() *cobra.Command {
@@ -65,9 +51,9 @@ func (p *program) root() *cobra.Command {
 		Args:          noArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
-	root.AddCommand(p.serveCommand(), p.workCommand(), p.migrateCommand(), p.initCommand(), p.adminCommand(), p.versionCommand())
+	root.AddCommand(p.serveCommand(), p.workCommand(), p.migrateCommand(), p.initCommand(), p.adminCommand(),
+		p.whoamiCommand(), p.keysCommand(), p.configCommand(), p.versionCommand())
 	return root
 }
 

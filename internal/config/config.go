@@ -2,7 +2,11 @@
 // environment variable over the file named by KEYTAG_*_FILE over a default.
 package config
 
-import "slices"
+import (
+	"fmt"
+	"reflect"
+	"slices"
+)
 
 // Config holds every setting, valid as a whole once Load has returned it.
 //
@@ -26,6 +30,24 @@ type Config struct {
 
 	origins map[string]string
 	unknown []string
+}
+
+// Setting is one as it counts: secret values are masked.
+type Setting struct {
+	Variable string `json:"variable"`
+	Value    string `json:"value"`
+	Origin   string `json:"origin"`
+}
+
+// Settings lists all, in the order of Config.
+func (c Config) Settings() []Setting {
+	var list []Setting
+	for field := range settings[Config]() {
+		variable := field.Tag.Get("env")
+		value := reflect.ValueOf(c).FieldByIndex(field.Index).Interface()
+		list = append(list, Setting{variable, fmt.Sprint(value), c.origins[variable]})
+	}
+	return list
 }
 
 // Origin says where the value of a variable came from: `flag`, `environment`,

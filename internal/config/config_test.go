@@ -79,8 +79,8 @@ func TestEverySettingHasAFlagAndAVariable(t *testing.T) {
 	flags := pflag.NewFlagSet("keytag", pflag.ContinueOnError)
 	Flags(flags)
 	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	want := []string{"allow-private-webhooks", "bootstrap-key-file", "database-url", "encryption-key", "introspection", "listen", "log-format", "log-level",
-		"playground", "public-url", "smtp-from", "smtp-url", "trusted-proxies"}
+	want := []string{"allow-private-webhooks", "bootstrap-key-file", "database-url", "introspection", "listen", "log-format", "log-level",
+		"playground", "public-url", "smtp-from", "trusted-proxies"}
 	if !slices.Equal(names, want) {
 		t.Errorf("flags %v, want %v", names, want)
 	}

@@ -15,19 +15,23 @@ import (
 
 const prefix = "KEYTAG_"
 
-// elsewhere are variables with our prefix that other commands and the tests read.
-var elsewhere = []string{"KEYTAG_TOKEN", "KEYTAG_URL"}
-
 const testPrefix = "KEYTAG_TEST_"
 
-// Flags registers one flag for every setting. Its value is only used when the
-// flag is given; environment, files and defaults come from Load.
-func Flags(flags *pflag.FlagSet) {
-	for field := range settings() {
+// Flags registers one flag for every setting of Config but the secret ones, which the list of processes
+// would show. Its value is only used when the flag is given; environment, files and defaults come from Load.
+func Flags(flags *pflag.FlagSet) { register[Config](flags) }
+
+// ClientFlags is Flags for Client.
+func ClientFlags(flags *pflag.FlagSet) { register[Client](flags) }
+
+func register[T any](flags *pflag.FlagSet) {
+	for field := range settings[T]() {
 		name, usage := flagName(field), field.Tag.Get("usage")
-		if field.Type.Kind() == reflect.Bool {
+		switch {
+		case field.Type == reflect.TypeFor[Secret]():
+		case field.Type.Kind() == reflect.Bool:
 			flags.Bool(name, field.Tag.Get("default") == "true", usage)
-		} else {
+		default:
 			flags.String(name, field.Tag.Get("default"), usage)
 		}
 	}
@@ -37,12 +41,31 @@ func Flags(flags *pflag.FlagSet) {
 // empty variable counts as not set. The error names every wrong setting and
 // what is allowed for it, one a line, and never holds a password.
 func Load(flags *pflag.FlagSet, environ []string) (Config, error) {
-	var (
-		config   = Config{origins: map[string]string{}}
-		env      = variables(environ)
-		problems []error
-	)
-	for field := range settings() {
+	config, origins, problems := gather[Config](flags, variables(environ))
+	if _, err := config.Mail(); err != nil {
+		problems = append(problems, err)
+	}
+	if len(problems) > 0 {
+		return Config{}, errors.Join(problems...)
+	}
+	config.origins, config.unknown = origins, unread(variables(environ))
+	config.PublicURL = strings.TrimRight(config.PublicURL, "/")
+	return config, nil
+}
+
+// LoadClient is Load for Client.
+func LoadClient(flags *pflag.FlagSet, environ []string) (Client, error) {
+	client, _, problems := gather[Client](flags, variables(environ))
+	if len(problems) > 0 {
+		return Client{}, errors.Join(problems...)
+	}
+	client.URL = strings.TrimRight(client.URL, "/")
+	return client, nil
+}
+
+func gather[T any](flags *pflag.FlagSet, env map[string]string) (config T, origins map[string]string, problems []error) {
+	origins = map[string]string{}
+	for field := range settings[T]() {
 		variable := field.Tag.Get("env")
 		text, origin, err := lookup(field, flags, env)
 		if err != nil {
@@ -52,18 +75,9 @@ func Load(flags *pflag.FlagSet, environ []string) (Config, error) {
 		if err := assign(reflect.ValueOf(&config).Elem().FieldByIndex(field.Index), variable, text); err != nil {
 			problems = append(problems, err)
 		}
-		config.origins[variable] = origin
-		delete(env, variable)
-		delete(env, variable+"_FILE")
+		origins[variable] = origin
 	}
-	config.unknown = unread(env)
-
-	problems = append(problems, check(config)...)
-	if len(problems) > 0 {
-		return Config{}, errors.Join(problems...)
-	}
-	config.PublicURL = strings.TrimRight(config.PublicURL, "/")
-	return config, nil
+	return config, origins, append(problems, check(config)...)
 }
 
 // lookup finds the text of a setting and where it came from.
@@ -109,11 +123,11 @@ func assign(field reflect.Value, variable, text string) error {
 	return nil
 }
 
-// settings yields the fields of Config that are settings.
-func settings() func(yield func(reflect.StructField) bool) {
+// settings yields the fields of a struct that are settings.
+func settings[T any]() func(yield func(reflect.StructField) bool) {
 	return func(yield func(reflect.StructField) bool) {
-		for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
-			if field.IsExported() && !yield(field) {
+		for _, field := range reflect.VisibleFields(reflect.TypeFor[T]()) {
+			if field.Tag.Get("env") != "" && !yield(field) {
 				return
 			}
 		}
@@ -138,11 +152,19 @@ func variables(environ []string) map[string]string {
 	return env
 }
 
-// unread sorts the names that are neither a setting nor read elsewhere.
+// unread sorts the names that no setting has.
 func unread(env map[string]string) []string {
+	for field := range settings[Config]() {
+		delete(env, field.Tag.Get("env"))
+		delete(env, field.Tag.Get("env")+"_FILE")
+	}
+	for field := range settings[Client]() {
+		delete(env, field.Tag.Get("env"))
+		delete(env, field.Tag.Get("env")+"_FILE")
+	}
 	var names []string
 	for name := range env {
-		if !slices.Contains(elsewhere, name) && !strings.HasPrefix(name, testPrefix) {
+		if !strings.HasPrefix(name, testPrefix) {
 			names = append(names, name)
 		}
 	}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/keytag/keytag/internal/client"
+	"github.com/keytag/keytag/internal/secret"
+)
+
+// rotateFile gives the presented key a successor, and puts that into the file in its place. At each moment the file
+// holds a key that works: the new one takes its place when it is on disk and the server has answered to it, and the old
+// one works on until its grace is over. A rotation that was interrupted, or whose reply was lost, is gone on with by
+// the next call.
+func (p *program) rotateFile(ctx context.Context, o *output, server *client.Client, input map[string]any, path string) error {
+	old, err := secret.Parse(server.Token)
+	if err != nil {
+		if server.Token == "" {
+			return client.ErrNoToken
+		}
+		return errExit{errors.New("KEYTAG_TOKEN is no key"), exitNotAuthenticated}
+	}
+	file, err := openKeyFile(path, old.Prefix())
+	if err != nil {
+		return err
+	}
+	defer file.close()
+	next := file.next()
+	if !next.IsZero() {
+		switch key, err := present(ctx, server, next); {
+		case err == nil:
+			return p.finishRotation(o, file, key)
+		case !errors.As(err, new(*client.Refusal)):
+			return err
+		}
+		// What was written is not the key's secret, or is no more: a call under the same idempotency key tells another.
+	}
+	if file.state == nil {
+		input["idempotencyKey"] = rand.Text()
+		if err := file.begin(&rotationState{old.Prefix(), input}); err != nil {
+			return err
+		}
+	}
+	made, err := insist(ctx, func() (*client.Issued, error) { return server.RotateSelf(ctx, file.state.Input) })
+	if errors.As(err, new(*client.Refusal)) && !errors.As(err, new(*client.Unreachable)) {
+		return errors.Join(err, file.forget()) // to ask again would not help
+	}
+	if err != nil {
+		return err
+	}
+	if made.Secret == "" {
+		return errors.Join(errExit{fmt.Errorf("the key has a successor, %s, whose secret has been used since and is told no more", made.Key.ID), exitConflict}, file.forget())
+	}
+	if next, err = secret.Parse(made.Secret); err != nil {
+		return err
+	}
+	if err := file.setNext(next); err != nil {
+		return err
+	}
+	key, err := present(ctx, server, next)
+	if err != nil {
+		return fmt.Errorf("the new key is not in use yet, and the file is as it was: %w", err)
+	}
+	return p.finishRotation(o, file, key)
+}
+
+// present has the server answer to a key.
+func present(ctx context.Context, server *client.Client, key secret.Secret) (*client.Key, error) {
+	return (&client.Client{URL: server.URL, Token: key.Reveal(), Probe: true}).ViewerKey(ctx)
+}
+
+func (p *program) finishRotation(o *output, file *keyFile, key *client.Key) error {
+	if err := errors.Join(file.replace(), file.forget()); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stderr, "the new key is in", file.path)
+	return p.show(o, key, keyTable(key), key.ID)
+}
