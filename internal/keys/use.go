@@ -58,9 +58,7 @@ func (a *Authority) recordUse(ctx context.Context, r *remembered, presented secr
 			return r, nil
 		}
 	}
-	writing, cancel := context.WithTimeout(principal.System(ctx), useWrite)
-	defer cancel()
-	err := a.store.Write(writing, func(ctx context.Context, tx *store.Tx) error {
+	err := a.writeNow(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if u.Probe {
 			return tx.APIKey.Update().Where(apikey.ID(r.key.ID), apikey.Digest(r.digest[:]), apikey.AuthenticatedAtIsNil()).
 				SetAuthenticatedAt(now).Exec(store.Beside(ctx))
@@ -73,6 +71,28 @@ func (a *Authority) recordUse(ctx context.Context, r *remembered, presented secr
 		return r, nil
 	}
 	return a.presentAfresh(ctx, presented)
+}
+
+// writeNow writes a use, and waits for that no longer than useWrite: from a database of which nothing is heard any
+// more, no answer comes even when it is not waited for.
+func (a *Authority) writeNow(ctx context.Context, use func(context.Context, *store.Tx) error) error {
+	ctx, cancel := context.WithTimeout(principal.System(ctx), useWrite)
+	written := make(chan error, 1)
+	go func() {
+		defer cancel()
+		written <- a.store.Write(ctx, use)
+	}()
+	select {
+	case err := <-written:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-written: // it may just have ended
+		return err
+	case <-time.After(useWrite / 10): // as it does when it hears of the end
+		return context.Cause(ctx)
+	}
 }
 
 // first reports that a use is the first of a kind.

@@ -41,6 +41,9 @@ func openPostgres(address string) (*Store, error) {
 	if err != nil || parsed.User == nil && strings.Contains(address, "@") {
 		return nil, errors.New("database URL is not a valid postgres:// URL (special characters in user and password must be percent-encoded)")
 	}
+	if address, err = toPrimary(parsed); err != nil {
+		return nil, err
+	}
 	config, err := pq.NewConfig(address)
 	if err != nil {
 		return nil, fmt.Errorf("database URL postgres://%s%s has a parameter that is not allowed", parsed.Host, parsed.Path)
@@ -106,6 +109,22 @@ func openPostgres(address string) (*Store, error) {
 		return pool(connector, 1)
 	}
 	return s, nil
+}
+
+// toPrimary has a URL of several hosts lead to the one that takes changes: what a standby answers is from before them.
+func toPrimary(address *url.URL) (string, error) {
+	const attributes = "target_session_attrs"
+	parameters := address.Query()
+	switch parameters.Get(attributes) {
+	case "", "any", "read-write", "primary":
+	default:
+		return "", errors.New("database URL: target_session_attrs must be primary, since a standby answers from before changes")
+	}
+	if parameters.Has(attributes) || strings.Contains(address.Host+parameters.Get("host"), ",") {
+		parameters.Set(attributes, "primary")
+		address.RawQuery = parameters.Encode()
+	}
+	return address.String(), nil
 }
 
 // postgresPool makes a pool of sessions, for statements alone or for transactions.

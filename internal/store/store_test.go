@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +32,7 @@ func TestOpenNamesABadURLWithoutItsPassword(t *testing.T) {
 		"postgres://u:hunter2@db/keytag?synchronous_commit=off":   "synchronous_commit must be on",
 		"postgres://u:hunter2@db/keytag?synchronous_commit=local": "synchronous_commit must be on",
 		"postgres://u:hunter2@127.0.0.1:1/keytag?sslmode=disable": "open the database",
+		"postgres://u:hunter2@a,b/k?target_session_attrs=standby": "target_session_attrs must be primary",
 		"postgres://u:hunter2@127.0.0.1:1/k?sslmode=disable&connect_timeout=hunter2": "postgres://127.0.0.1:1/k",
 	} {
 		s, err := store.Open(context.Background(), url)
@@ -42,6 +44,22 @@ func TestOpenNamesABadURLWithoutItsPassword(t *testing.T) {
 		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "12345") {
 			t.Errorf("%q: %v; want something with %q and no password", url, err, want)
 		}
+	}
+}
+
+// Of several hosts that which takes changes is found, whichever is asked first, and reads go there too.
+func TestSeveralHosts(t *testing.T) {
+	at, err := url.Parse(storetest.Migrated(t, dialect.Postgres))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parameters := at.Query()
+	parameters.Set("host", "127.0.0.1,"+at.Hostname())
+	parameters.Set("port", "1,"+at.Port())
+	at.Host, at.RawQuery = "", parameters.Encode()
+	s := storetest.Connect(t, at.String())
+	if pending, err := s.Pending(t.Context()); err != nil || pending != 0 {
+		t.Errorf("%d pending, %v", pending, err)
 	}
 }
 

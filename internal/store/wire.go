@@ -17,6 +17,10 @@ type wire struct {
 
 var _ pq.DialerContext = wire{}
 
+// keptAlive has a connection break when the server's machine is not heard of, also while it is let take as long as it
+// likes to answer.
+var keptAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}
+
 func (w wire) Dial(network, address string) (net.Conn, error) {
 	return w.DialTimeout(network, address, w.connect)
 }
@@ -28,7 +32,7 @@ func (w wire) DialTimeout(network, address string, timeout time.Duration) (net.C
 }
 
 func (w wire) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: w.connect}
+	dialer := net.Dialer{Timeout: w.connect, KeepAliveConfig: keptAlive}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil || w.answer == 0 {
 		return conn, err
