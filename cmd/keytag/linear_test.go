@@ -24,7 +24,7 @@ type shape struct {
 var shapes = []shape{
 	{"quiet", false, time.Second, 1, func(*cluster, *rand.Rand) {}},
 	{"no notifications", true, time.Second, 1, func(*cluster, *rand.Rand) {}},
-	{"a replica is paused", false, 2 * time.Second, 1, func(c *cluster, random *rand.Rand) {
+	{"a replica is paused", false, 2 * time.Second, .99, func(c *cluster, random *rand.Rand) {
 		time.Sleep(upTo(random, 500*time.Millisecond))
 		c.pause(random.IntN(len(c.replicas)), 300*time.Millisecond+upTo(random, 1200*time.Millisecond))
 	}},
