@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Config holds every setting, valid as a whole once Load has returned it.
@@ -53,6 +54,22 @@ func (c Config) Settings() []Setting {
 // Origin says where the value of a variable came from: `flag`, `environment`,
 // `file PATH` or `default`; empty for a variable that is no setting.
 func (c Config) Origin(variable string) string { return c.origins[variable] }
+
+// SecretFiles are the files that secret settings were read from.
+func (c Config) SecretFiles() []string {
+	var files []string
+	for field := range settings[Config]() {
+		path, read := strings.CutPrefix(c.origins[field.Tag.Get("env")], "file ")
+		if read && isSecret(field) {
+			files = append(files, path)
+		}
+	}
+	return files
+}
+
+func isSecret(field reflect.StructField) bool {
+	return field.Type == reflect.TypeFor[Secret]() || field.Type == reflect.TypeFor[DatabaseURL]()
+}
 
 // Unknown lists, sorted, the KEYTAG_ variables of the environment that nothing
 // reads: misspelt ones, usually.
