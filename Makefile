@@ -33,7 +33,7 @@ build: ## Build bin/keytag, one static binary
 
 ##@ Test
 
-.PHONY: test test-plans fuzz bench test-browser test-readme test-examples test-rights test-find test-kills test-linear bench-data bench-policy bench-find bench-hot
+.PHONY: test test-plans fuzz bench test-browser test-readme test-shell test-examples test-rights test-find test-kills test-linear bench-data bench-policy bench-find bench-hot
 test: postgres ## Run every test, on SQLite and PostgreSQL
 	go run ./internal/store/storetest/withpostgres go test -count=$(COUNT) ./...
 
@@ -52,6 +52,9 @@ test-browser: build node_modules ## Drive the playground in Chromium against the
 
 test-readme: build ## Run the session of README.md against the real server
 	scripts/test-readme
+
+test-shell: build ## Run the examples of docs/shell.md against the real server
+	scripts/test-shell
 
 test-examples: build examples-build ## Run the clients of examples/, and the tools of examples/checks, against the real server
 	@scripts/with-server $(EXAMPLES) run --silent test
@@ -144,7 +147,7 @@ tidy-check: ## Fail unless go.mod and go.sum are tidy
 	go -C tools mod tidy -diff
 	go -C examples/go mod tidy -diff
 
-check: lint tidy-check generate-check test fuzz-some test-readme test-examples playground-check test-browser ## Everything that has to pass before a change lands
+check: lint tidy-check generate-check test fuzz-some test-readme test-shell test-examples playground-check test-browser ## Everything that has to pass before a change lands
 
 .PHONY: fuzz-some
 fuzz-some: ## The fraction of the fuzzing that every change gets: 30000 runs a parser

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,8 +27,8 @@ func (s Setting) IsSafe() bool { return slices.Contains(s.Safe, s.Value) }
 var durable = map[string][]Setting{
 	dialect.SQLite: {
 		{Name: "journal_mode", Safe: []string{"wal"}},
-		{Name: "synchronous", Safe: []string{"2", "3"}}, // FULL, EXTRA: https://sqlite.org/pragma.html#pragma_synchronous
-		{Name: "foreign_keys", Safe: []string{"1"}},
+		{Name: "synchronous", Safe: []string{"full", "extra"}},
+		{Name: "foreign_keys", Safe: []string{"on"}},
 	},
 	dialect.Postgres: {
 		{Name: "fsync", Safe: []string{"on"}},
@@ -35,6 +36,9 @@ var durable = map[string][]Setting{
 		{Name: "synchronous_commit", Safe: []string{"on", "remote_apply"}},
 	},
 }
+
+// sqliteNames are the numbers that SQLite tells: https://sqlite.org/pragma.html
+var sqliteNames = map[string][]string{"synchronous": {"off", "normal", "full", "extra"}, "foreign_keys": {"off", "on"}}
 
 // Durability reads the settings as they are in force where this program writes.
 func (s *Store) Durability(ctx context.Context) ([]Setting, error) {
@@ -46,6 +50,10 @@ func (s *Store) Durability(ctx context.Context) ([]Setting, error) {
 	for i := range settings {
 		if err := s.writer.QueryRowContext(ctx, ask+settings[i].Name).Scan(&settings[i].Value); err != nil {
 			return nil, fmt.Errorf("%s: %w", settings[i].Name, err)
+		}
+		names := sqliteNames[settings[i].Name]
+		if n, err := strconv.Atoi(settings[i].Value); err == nil && n >= 0 && n < len(names) {
+			settings[i].Value = names[n]
 		}
 	}
 	return settings, nil
