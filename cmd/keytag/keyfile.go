@@ -70,8 +70,8 @@ type keyFile struct {
 	state *rotationState // nil when there is no rotation to go on with
 }
 
-// openKeyFile takes a file for the rotation of a key. Rotations in one directory wait for each other.
-func openKeyFile(path, keyPrefix string) (*keyFile, error) {
+// openKeyFile takes a file for the rotation of the key that it holds, or will. Rotations in one directory wait for each other.
+func openKeyFile(path string, key secret.Secret) (*keyFile, error) {
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		path = resolved // a link goes on leading to the file
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -82,7 +82,7 @@ func openKeyFile(path, keyPrefix string) (*keyFile, error) {
 		return nil, err
 	}
 	f := &keyFile{path: path, lock: lock}
-	if err := f.read(keyPrefix); err != nil {
+	if err := f.read(key); err != nil {
 		f.close()
 		return nil, err
 	}
@@ -109,18 +109,21 @@ func lockDirectory(path string) (*os.File, error) {
 }
 
 // read finds out what the file holds, and whether a rotation of the key was begun.
-func (f *keyFile) read(keyPrefix string) error {
+func (f *keyFile) read(key secret.Secret) error {
 	held, err := os.ReadFile(f.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return errUsage{fmt.Errorf("--write-to: %w", err)}
 	}
 	if text := strings.TrimSpace(string(held)); text != "" {
-		if _, err := secret.Parse(text); err != nil {
+		switch there, err := secret.Parse(text); {
+		case err != nil:
 			return errUsage{fmt.Errorf("--write-to: %s holds something else than a key, and is left alone", f.path)}
+		case there.Reveal() != key.Reveal():
+			return errExit{fmt.Errorf("--write-to: %s holds another key than the one that is presented, and is left alone", f.path), exitConflict}
 		}
 	}
 	var state rotationState
-	if text, err := os.ReadFile(f.beside("rotation")); err == nil && json.Unmarshal(text, &state) == nil && state.KeyPrefix == keyPrefix {
+	if text, err := os.ReadFile(f.beside("rotation")); err == nil && json.Unmarshal(text, &state) == nil && state.KeyPrefix == key.Prefix() {
 		f.state = &state
 		return nil
 	}
@@ -159,7 +162,11 @@ func (f *keyFile) next() secret.Secret {
 func (f *keyFile) setNext(key secret.Secret) error { return f.write("next", key.Reveal()) }
 
 func (f *keyFile) write(what, text string) (err error) {
-	to, err := os.OpenFile(f.beside(what), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := os.Remove(f.beside(what)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// Only into a file of its own making: one that was there might be open to others, or lead elsewhere.
+	to, err := os.OpenFile(f.beside(what), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -179,7 +186,10 @@ func (f *keyFile) replace() error {
 			}
 		}
 	}
-	return errors.Join(os.Rename(f.beside("next"), f.path), syncDirectory(f.path))
+	if err := os.Rename(f.beside("next"), f.path); err != nil {
+		return err
+	}
+	return syncDirectory(f.path)
 }
 
 // forget leaves no rotation to go on with.

@@ -22,20 +22,25 @@ func (p *program) rotateFile(ctx context.Context, o *output, server *client.Clie
 		}
 		return errExit{errors.New("KEYTAG_TOKEN is no key"), exitNotAuthenticated}
 	}
-	file, err := openKeyFile(path, old.Prefix())
+	file, err := openKeyFile(path, old)
 	if err != nil {
 		return err
 	}
 	defer file.close()
-	next := file.next()
-	if !next.IsZero() {
-		switch key, err := present(ctx, server, next); {
+	if next := file.next(); !next.IsZero() {
+		key, err := present(ctx, server, next)
+		switch code := refusedWith(err); {
 		case err == nil:
 			return p.finishRotation(o, file, key)
-		case !errors.As(err, new(*client.Refusal)):
+		case code == "api_keys.invalid":
+			// What was written is not the key's secret, or is no more: a call under the same idempotency key tells another.
+		case exitOf(code) == exitKeyDead: // somebody ended it, which makes room for another
+			if err := file.forget(); err != nil {
+				return err
+			}
+		default:
 			return err
 		}
-		// What was written is not the key's secret, or is no more: a call under the same idempotency key tells another.
 	}
 	if file.state == nil {
 		input["idempotencyKey"] = rand.Text()
@@ -44,7 +49,7 @@ func (p *program) rotateFile(ctx context.Context, o *output, server *client.Clie
 		}
 	}
 	made, err := insist(ctx, func() (*client.Issued, error) { return server.RotateSelf(ctx, file.state.Input) })
-	if errors.As(err, new(*client.Refusal)) && !errors.As(err, new(*client.Unreachable)) {
+	if refusedWith(err) != "" {
 		return errors.Join(err, file.forget()) // to ask again would not help
 	}
 	if err != nil {
@@ -53,7 +58,8 @@ func (p *program) rotateFile(ctx context.Context, o *output, server *client.Clie
 	if made.Secret == "" {
 		return errors.Join(errExit{fmt.Errorf("the key has a successor, %s, whose secret has been used since and is told no more", made.Key.ID), exitConflict}, file.forget())
 	}
-	if next, err = secret.Parse(made.Secret); err != nil {
+	next, err := secret.Parse(made.Secret)
+	if err != nil {
 		return err
 	}
 	if err := file.setNext(next); err != nil {
@@ -66,13 +72,25 @@ func (p *program) rotateFile(ctx context.Context, o *output, server *client.Clie
 	return p.finishRotation(o, file, key)
 }
 
+// refusedWith is the code with which the server refused what it therefore has not done; empty if err leaves that open.
+func refusedWith(err error) string {
+	var refusal *client.Refusal
+	if errors.As(err, new(*client.Unreachable)) || !errors.As(err, &refusal) || refusal.Code == "internal" {
+		return ""
+	}
+	return refusal.Code
+}
+
 // present has the server answer to a key.
 func present(ctx context.Context, server *client.Client, key secret.Secret) (*client.Key, error) {
 	return (&client.Client{URL: server.URL, Token: key.Reveal(), Probe: true}).ViewerKey(ctx)
 }
 
 func (p *program) finishRotation(o *output, file *keyFile, key *client.Key) error {
-	if err := errors.Join(file.replace(), file.forget()); err != nil {
+	if err := file.replace(); err != nil {
+		return err
+	}
+	if err := file.forget(); err != nil {
 		return err
 	}
 	fmt.Fprintln(p.stderr, "the new key is in", file.path)

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -235,4 +237,169 @@ func TestRotationsOfAFileMeet(t *testing.T) {
 	}
 	s.works("service")
 	s.alone("service")
+}
+
+// reply has the client believe that the server said so.
+func reply(w http.ResponseWriter, status int, code string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `{"errors":[{"message":"not now","extensions":{"code":%q}}]}`, code)
+}
+
+// A fault of the server leaves open what was done, and is no reason to give up a key that may be the only one left.
+func TestTheServerFailsDuringTheRotationOfAFile(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "sqlite3")
+	rotate := []string{"keys", "rotate", "--self", "--write-to", "service"}
+	s.make("service")
+	for _, fault := range []struct {
+		status int
+		code   string
+		exit   int
+	}{{http.StatusOK, "internal", exitFailure}, {http.StatusServiceUnavailable, "auth.unavailable", exitUnreachable}} {
+		// It has rotated the key when it fails.
+		s.between(func(w http.ResponseWriter, _ *http.Request, body string, through func(http.ResponseWriter)) {
+			if !strings.Contains(body, "rotateViewerKey") {
+				through(w)
+				return
+			}
+			through(httptest.NewRecorder())
+			reply(w, fault.status, fault.code)
+		})
+		before := s.read("service")
+		s.run(fault.exit, s.as("service", rotate...))
+		if s.works("service"); s.read("service") != before {
+			t.Errorf("%s: the file is another already", fault.code)
+		}
+		// It fails when the new key is tried, and then again.
+		s.between(func(w http.ResponseWriter, _ *http.Request, body string, through func(http.ResponseWriter)) {
+			if strings.Contains(body, "rotateViewerKey") {
+				through(w)
+				return
+			}
+			through(httptest.NewRecorder())
+			reply(w, fault.status, fault.code)
+		})
+		for range 2 {
+			s.run(fault.exit, s.as("service", rotate...))
+			if s.works("service"); s.read("service") != before {
+				t.Errorf("%s: the file is another already", fault.code)
+			}
+		}
+		s.url = s.server.url
+		s.run(0, s.as("service", rotate...))
+		if s.works("service"); s.read("service") == before {
+			t.Errorf("%s: the key is the same", fault.code)
+		}
+		s.alone("service")
+	}
+}
+
+// A successor that somebody ended before it was in the file makes room for another.
+func TestTheSuccessorEndsDuringTheRotationOfAFile(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "sqlite3")
+	rotate := []string{"keys", "rotate", "--self", "--write-to", "service"}
+	s.make("service")
+	s.between(func(w http.ResponseWriter, _ *http.Request, body string, through func(http.ResponseWriter)) {
+		if !strings.Contains(body, "rotateViewerKey") {
+			drop(w)
+		}
+		through(w)
+	})
+	before := s.read("service")
+	s.run(exitUnreachable, s.as("service", rotate...))
+	s.url = s.server.url
+	out, _ := s.run(0, s.as("service", "whoami", "-o", "json"))
+	var key struct{ ReplacedBy struct{ ID string } }
+	if err := json.Unmarshal([]byte(out), &key); err != nil {
+		t.Fatal(err)
+	}
+	s.run(0, s.as("admin", "keys", "revoke", key.ReplacedBy.ID))
+	s.run(0, s.as("service", rotate...))
+	if s.works("service"); s.read("service") == before {
+		t.Error("the key is the same")
+	}
+	s.alone("service")
+}
+
+// The file of one key is no place for the successor of another, and a rotation that is over is not begun again.
+func TestAFileHoldsAnotherKey(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "sqlite3")
+	s.make("service")
+	s.make("other")
+	before, other := s.read("service"), s.read("other")
+	s.run(exitConflict, s.as("service", "keys", "rotate", "--self", "--write-to", "other"))
+	if s.works("other"); s.read("other") != other {
+		t.Error("the other file is another")
+	}
+	out, _ := s.run(0, s.as("service", "whoami", "-o", "json"))
+	if !strings.Contains(out, `"replacedBy": null`) {
+		t.Error("rotated though it could not be kept")
+	}
+
+	// Killed when the new key was in its place: the note was still there.
+	var note []byte
+	s.between(func(w http.ResponseWriter, _ *http.Request, body string, through func(http.ResponseWriter)) {
+		if strings.Contains(body, "rotateViewerKey") {
+			note, _ = os.ReadFile(s.path(".service.rotation"))
+		}
+		through(w)
+	})
+	s.run(0, s.as("service", "keys", "rotate", "--self", "--write-to", "service"))
+	after := s.read("service")
+	for name, text := range map[string][]byte{".service.rotation": note, "old": []byte(before)} {
+		if err := os.WriteFile(s.path(name), text, 0o600); err != nil || len(text) == 0 {
+			t.Fatal(err)
+		}
+	}
+	s.run(exitConflict, s.as("old", "keys", "rotate", "--self", "--write-to", "service"))
+	if s.works("service"); s.read("service") != after {
+		t.Error("the file is another")
+	}
+	s.run(0, s.as("service", "keys", "rotate", "--self", "--write-to", "service"))
+	s.works("service")
+	s.alone("service")
+}
+
+// The server has rotated the key, and the new one cannot be written, or not be put into its place.
+func TestTheDiskFailsDuringTheRotationOfAFile(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "sqlite3")
+	rotate := []string{"keys", "rotate", "--self", "--write-to", "service"}
+	s.make("service")
+	for moment, at := range map[string]string{"written": "rotateViewerKey", "put into its place": "viewerKey {"} {
+		path := map[string]string{"written": ".service.next", "put into its place": "service"}[moment]
+		s.between(func(w http.ResponseWriter, _ *http.Request, body string, through func(http.ResponseWriter)) {
+			if strings.Contains(body, at) { // a directory is in the way
+				if path == "service" {
+					os.Rename(s.path(path), s.path("kept"))
+				}
+				if err := os.MkdirAll(s.path(path+"/full"), 0o700); err != nil {
+					t.Error(err)
+				}
+			}
+			through(w)
+		})
+		before := s.read("service")
+		s.run(exitFailure, s.as("service", rotate...))
+		if err := os.RemoveAll(s.path(path)); err != nil {
+			t.Fatal(err)
+		}
+		if path == "service" {
+			if err := os.Rename(s.path("kept"), s.path(path)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s.works("service"); s.read("service") != before {
+			t.Errorf("%s: the file is another", moment)
+		}
+		s.url = s.server.url
+		s.run(0, s.as("service", rotate...))
+		if s.works("service"); s.read("service") == before {
+			t.Errorf("%s: the key is the same", moment)
+		}
+		s.alone("service")
+	}
 }
