@@ -160,31 +160,33 @@ var systemFiles = []string{
 	"internal/alert/message.go",       // what the server tells by itself
 	"internal/alert/notification.go",  // the notification of a held key, whoever changes the key
 	"internal/alert/remind.go",        // ends of all organizations
+	"internal/alert/secrets.go",       // whether what is kept can be read
 	"internal/alert/send.go",          // alerts of all organizations
-	"internal/queue/queue.go",         // jobs of all organizations
-	"internal/keys/automatic.go",      // rotations of all organizations
-	"internal/keys/deliver.go",        // webhooks of all organizations
-	"internal/keys/rotations.go",      // a rotation behind a held key
-	"internal/keys/schedule.go",       // the schedule of a held key's line
-	"internal/keys/scopes.go",         // the scopes of a held key
 	"internal/directory/bootstrap.go", // the first start
 	"internal/directory/operator.go",  // what the operator does on the database itself
 	"internal/directory/projects.go",  // keys that an environment has
 	"internal/directory/users.go",     // the viewer's own row; who else administers
 	"internal/keys/authority.go",      // a held key with what stands beside it
+	"internal/keys/automatic.go",      // rotations of all organizations
+	"internal/keys/deliver.go",        // webhooks of all organizations
 	"internal/keys/heartbeat.go",      // downtime of all organizations
 	"internal/keys/issue.go",          // the schedule of a new key's line
 	"internal/keys/judge.go",          // environments of a presented key's project
 	"internal/keys/policy.go",         // what binds a key, whoever changes it
 	"internal/keys/remove.go",         // a key that is hidden already
+	"internal/keys/replay.go",         // a key that the caller made, whatever it may see now
 	"internal/keys/revoke.go",         // a key whose reader it may end
+	"internal/keys/rotate.go",         // the family and the project of a held key
+	"internal/keys/rotations.go",      // a rotation behind a held key
+	"internal/keys/schedule.go",       // the schedule of a held key's line
+	"internal/keys/scopes.go",         // the scopes of a held key
+	"internal/keys/secrets.go",        // whether what is kept can be read
 	"internal/keys/sweep.go",          // a changed policy on its way
+	"internal/keys/update.go",         // the project of a held key
 	"internal/keys/use.go",            // the use of a presented key
 	"internal/keys/uses.go",           // the uses of presented keys
 	"internal/keys/verify.go",         // the owner of a key that the caller sees
-	"internal/keys/replay.go",         // a key that the caller made, whatever it may see now
-	"internal/keys/rotate.go",         // the family and the project of a held key
-	"internal/keys/update.go",         // the project of a held key
+	"internal/queue/queue.go",         // jobs of all organizations
 	"internal/store/write.go",         // the witness of a commit
 }
 
