@@ -113,5 +113,11 @@ func (c *Client) read(status int, text []byte, data any) error {
 		}
 		return refusal
 	}
-	return json.Unmarshal(answer.Data, data)
+	if json.Unmarshal(answer.Data, data) != nil {
+		return other()
+	}
+	return nil
 }
+
+// other is the error for an answer that is none to what was asked.
+func other() error { return &Unreachable{errors.New("an answer to something else")} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -32,11 +33,14 @@ type Key struct {
 	Raw json.RawMessage `json:"-"`
 }
 
-// UnmarshalJSON keeps the text.
+// UnmarshalJSON keeps the text. A key has an id.
 func (k *Key) UnmarshalJSON(text []byte) error {
 	type plain Key
 	if err := json.Unmarshal(text, (*plain)(k)); err != nil {
 		return err
+	}
+	if k.ID == "" {
+		return errors.New("a key without an id")
 	}
 	k.Raw = append(json.RawMessage(nil), text...)
 	return nil
@@ -54,12 +58,12 @@ const keyFields = `fragment Key on ApiKey {
 }`
 
 // UserErrors are why a mutation changed nothing; without any there is no error.
-type UserErrors []*Refusal
+type UserErrors []Refusal
 
 func (e UserErrors) err() error {
 	var all []error
-	for _, refusal := range e {
-		all = append(all, refusal)
+	for i := range e {
+		all = append(all, &e[i])
 	}
 	return errors.Join(all...)
 }
@@ -95,7 +99,7 @@ func (c *Client) Keys(ctx context.Context, filter, orderBy map[string]any, limit
 			first = min(first, limit-told)
 		}
 		var data struct {
-			APIKeys struct {
+			APIKeys *struct {
 				Nodes    []*Key
 				PageInfo struct {
 					HasNextPage bool
@@ -109,15 +113,23 @@ func (c *Client) Keys(ctx context.Context, filter, orderBy map[string]any, limit
 		if err != nil {
 			return err
 		}
-		for _, key := range data.APIKeys.Nodes {
+		page := data.APIKeys
+		if page == nil || slices.Contains(page.Nodes, nil) {
+			return other()
+		}
+		for _, key := range page.Nodes {
 			if err := tell(key); err != nil {
 				return err
 			}
 		}
-		told += len(data.APIKeys.Nodes)
-		if after = data.APIKeys.PageInfo.EndCursor; !data.APIKeys.PageInfo.HasNextPage {
+		told += len(page.Nodes)
+		if !page.PageInfo.HasNextPage {
 			return nil
 		}
+		if next := page.PageInfo.EndCursor; next == nil || after != nil && *next == *after {
+			return other()
+		}
+		after = page.PageInfo.EndCursor
 	}
 	return nil
 }
@@ -171,6 +183,9 @@ func issued(key *Key, secret *string, refused UserErrors, err error) (*Issued, e
 	if err == nil {
 		err = refused.err()
 	}
+	if err == nil && key == nil {
+		err = other()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -204,6 +219,9 @@ func (c *Client) revoke(ctx context.Context, field, of string, input map[string]
 	if err == nil {
 		err = data.Revoked.UserErrors.err()
 	}
+	if err == nil && data.Revoked.APIKey == nil {
+		err = other()
+	}
 	return data.Revoked.APIKey, err
 }
 
@@ -228,6 +246,9 @@ func (c *Client) Verify(ctx context.Context, input map[string]any) (*Verdict, er
 } `+keyFields, map[string]any{"input": input}, &data)
 	if err == nil {
 		err = data.VerifyAPIKey.UserErrors.err()
+	}
+	if v := data.VerifyAPIKey.Verdict; err == nil && (v.Code == "" || v.Valid != (v.Code == "VALID")) {
+		err = other()
 	}
 	return &data.VerifyAPIKey.Verdict, err
 }
