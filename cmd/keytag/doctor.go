@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keytag/keytag/internal/queue"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/telemetry"
 )
@@ -136,8 +137,21 @@ func (p *program) checkDatabase(ctx context.Context, clock func() time.Time) []f
 	case pending > 0:
 		return append(found, failure("migrations", fmt.Sprintf("%d are pending", pending), "run `keytag migrate up`, or start `keytag serve`"))
 	}
-	found = append(found, ok("migrations", "all are applied"))
-	return append(found, p.checkSecrets(ctx, s))
+	return append(found, ok("migrations", "all are applied"), checkWorker(ctx, s, clock), p.checkSecrets(ctx, s))
+}
+
+// maxDelay is how long a job may be due without anybody taking it, while some are under way.
+const maxDelay = 5 * time.Minute
+
+func checkWorker(ctx context.Context, s *store.Store, clock func() time.Time) finding {
+	late, err := queue.Due(ctx, s, clock().Add(-maxDelay))
+	switch {
+	case err != nil:
+		return broken("worker", err, "check that the database answers")
+	case late:
+		return warning("worker", "a job has been due for more than "+maxDelay.String()+", and nobody took it", "start `keytag serve`, or `keytag work`; if one runs, see its log")
+	}
+	return ok("worker", "no job waits to be taken")
 }
 
 func checkWritable(ctx context.Context, s *store.Store) finding {

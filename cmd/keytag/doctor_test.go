@@ -65,7 +65,7 @@ func TestDoctorOnADatabase(t *testing.T) {
 			t.Fatal(stderr)
 		}
 		found = consult(t, database, "KEYTAG_ENCRYPTION_KEY="+encryptionKey)
-		for check, want := range map[string]string{"database": "ok", "migrations": "ok", "encryption key": "ok", "mail": "warning", "public URL": "ok"} {
+		for check, want := range map[string]string{"database": "ok", "migrations": "ok", "worker": "ok", "encryption key": "ok", "mail": "warning", "public URL": "ok"} {
 			if state(found, check) != want {
 				t.Errorf("%s: want %s, got %v", check, want, found)
 			}
@@ -117,6 +117,24 @@ func TestDoctorWithoutADatabase(t *testing.T) {
 	if state(found, "database") != "failure" || state(found, "mail") == "" {
 		t.Errorf("%v", found)
 	}
+}
+
+func TestDoctorLooksForAWorker(t *testing.T) {
+	storetest.EachDialect(t, func(t *testing.T, dialect string) {
+		o := newOffice(t, storetest.Migrated(t, dialect))
+		due := time.Now().Add(time.Minute).UTC().Truncate(time.Microsecond)
+		if err := o.alert("watched", o.webhookSource("https://example.org/hook"), due); err != nil {
+			t.Fatal(err)
+		}
+		for at, want := range map[time.Time]string{
+			due.Add(maxDelay - time.Microsecond): "ok",
+			due.Add(maxDelay):                    "warning",
+		} {
+			if got := checkWorker(t.Context(), o.Store, func() time.Time { return at }); got.State != want {
+				t.Errorf("%v after it is due: %+v", at.Sub(due), got)
+			}
+		}
+	})
 }
 
 func TestDoctorReadsSecrets(t *testing.T) {

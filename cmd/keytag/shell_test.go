@@ -2,6 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -235,4 +241,29 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%s: exit %d: %s", name, code, errs)
 		}
 	}
+}
+
+// A server is asked over TLS only if its certificate is trusted.
+func TestCertificates(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "sqlite3")
+	target, err := url.Parse(s.server.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := httptest.NewUnstartedServer(httputil.NewSingleHostReverseProxy(target))
+	front.Config.ErrorLog = log.New(io.Discard, "", 0)
+	front.StartTLS()
+	defer front.Close()
+	s.url = front.URL
+	if _, stderr := s.run(exitUnreachable, s.as("admin", "whoami")); !strings.Contains(stderr, "certificate") {
+		t.Error(stderr)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw})
+	if err := os.WriteFile(s.path("ca.pem"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := s.as("admin", "whoami")
+	c.Env = append(c.Env, "SSL_CERT_FILE="+s.path("ca.pem"))
+	s.run(exitOK, c)
 }
