@@ -53,7 +53,7 @@ var mayImport = map[string][]string{
 	"internal/keys":            join(ground, join(storage, "ent/policy", "internal/audit", "internal/queue", "internal/webhook")...),
 	"internal/directory":       join(ground, join(storage, "internal/epoch", "internal/audit", "internal/keys")...),
 	"internal/alert":           join(ground, join(storage, "internal/audit", "internal/keys", "internal/mail", "internal/queue", "internal/webhook")...),
-	"internal/worker":          {"ent/db", "internal/alert", "internal/job", "internal/keys", "internal/queue", "internal/store"},
+	"internal/worker":          {"ent/db", "internal/alert", "internal/job", "internal/keys", "internal/queue", "internal/store", "internal/telemetry"},
 
 	"internal/benchdata":           join(ground, "internal/store"),
 	"internal/benchdata/cmd":       {"internal/benchdata"},
@@ -66,7 +66,7 @@ var mayImport = map[string][]string{
 	"examples/receiver":            {},
 
 	"internal/client":        {},
-	"internal/webhook":       {"internal/secret"},
+	"internal/webhook":       {"internal/secret", "internal/telemetry"},
 	"internal/mail":          {"internal/secret", "internal/telemetry"},
 	"internal/mail/smtptest": {},
 

@@ -67,6 +67,15 @@ func (p *program) serve(ctx context.Context, migrate, printKey, work bool) error
 		return err
 	}
 	defer listener.Close()
+	if err := p.watch(core); err != nil {
+		return err
+	}
+	server := p.server(core)
+	unwatched, err := p.serveAdmin(ctx, server)
+	if err != nil {
+		return err
+	}
+	defer unwatched()
 	if err := p.firstStart(ctx, core.directory, p.baseURL(listener.Addr()), printKey || isTerminal(p.stdout)); err != nil {
 		return starting(ctx, err)
 	}
@@ -85,7 +94,7 @@ func (p *program) serve(ctx context.Context, migrate, printKey, work bool) error
 	if work {
 		tasks.Go(func() { core.worker(p.log).Run(background) })
 	}
-	return p.server(core).Run(ctx, listener)
+	return server.Run(ctx, listener)
 }
 
 // server wires the doors to the store.
@@ -102,17 +111,10 @@ func (p *program) server(c *core) *server.Server {
 			graph.Options{Authenticate: authenticator.Authenticate, Introspection: p.config.Introspection, Log: p.log},
 		),
 		Playground: playground,
+		Metrics:    telemetry.Metrics(),
+		Elsewhere:  p.config.AdminListen != "",
 		Proxies:    p.config.Proxies(),
-		Ready: func(ctx context.Context) (string, error) {
-			pending, err := c.store.Pending(ctx)
-			switch {
-			case err != nil:
-				return "database unreachable", err
-			case pending > 0:
-				return "migrations pending", nil
-			}
-			return "", nil
-		},
+		Ready:      c.ready,
 	})
 }
 

@@ -23,6 +23,20 @@ type Authenticator struct {
 // when it carries none. Errors are *fault.Error: `auth.ambiguous`, those of
 // keys.Authority.Authenticate, and `auth.unavailable` when the key cannot be looked up.
 func (a *Authenticator) Authenticate(r *http.Request) (context.Context, error) {
+	ctx, err := a.authenticate(r)
+	var refused *fault.Error
+	switch {
+	case errors.As(err, &refused):
+		telemetry.Authentications.Add(refused.Code)
+	case ctx == r.Context():
+		telemetry.Authentications.Add("none")
+	default:
+		telemetry.Authentications.Add("ok")
+	}
+	return ctx, err
+}
+
+func (a *Authenticator) authenticate(r *http.Request) (context.Context, error) {
 	text, err := presented(r.Header)
 	if err != nil || text == nil {
 		return r.Context(), err

@@ -17,6 +17,7 @@ import (
 type Config struct {
 	DatabaseURL      DatabaseURL `env:"KEYTAG_DATABASE_URL" default:"sqlite://keytag.db" validate:"database_url" usage:"database: sqlite://PATH or postgres://USER@HOST/NAME"`
 	Listen           string      `env:"KEYTAG_LISTEN" default:"127.0.0.1:8080" validate:"listen" usage:"address to listen on, host:port"`
+	AdminListen      string      `env:"KEYTAG_ADMIN_LISTEN" validate:"omitempty,listen" usage:"a second address, host:port, for /metrics, /healthz and /readyz; /metrics is there alone then"`
 	PublicURL        string      `env:"KEYTAG_PUBLIC_URL" default:"http://localhost:8080" validate:"public_url" usage:"where users reach the server; used in links"`
 	BootstrapKeyFile string      `env:"KEYTAG_BOOTSTRAP_KEY_FILE" usage:"write the first administrator's key to this file instead of printing it"`
 	EncryptionKey    Secret      `env:"KEYTAG_ENCRYPTION_KEY" validate:"encryption_key" usage:"32 bytes in base64, optionally with an id and a colon before them; several separated by commas, the first encrypts; needed for webhooks"`

@@ -9,6 +9,8 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
 	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 // operation is what a request asks for, with what Prepare made of its document.
@@ -64,8 +66,19 @@ func (h *handler) document(text string) (*document, gqlerror.List) {
 	return d, nil
 }
 
+// asksFor is the one field of the root that an operation asks for, `several` if there are more or it is in a fragment.
+func asksFor(operation *ast.OperationDefinition) string {
+	if len(operation.SelectionSet) == 1 {
+		if field, ok := operation.SelectionSet[0].(*ast.Field); ok {
+			return field.Name
+		}
+	}
+	return "several"
+}
+
 // execute runs an operation.
 func (h *handler) execute(ctx context.Context, operation *graphql.OperationContext, prepared any) *graphql.Response {
+	telemetry.RequestFrom(ctx).Runs(asksFor(operation.Operation))
 	ctx = graphql.WithOperationContext(ctx, operation)
 	ctx = graphql.WithResponseContext(ctx, h.Present, h.Recover)
 	if h.Begin != nil {

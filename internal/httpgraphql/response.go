@@ -54,7 +54,9 @@ func (h *handler) write(w http.ResponseWriter, r *http.Request, response *graphq
 		panic(err) // an error extension or the data of an extension is no JSON
 	}
 	header := w.Header()
-	if codes := errorCodes(errs); len(codes) > 0 {
+	codes := errorCodes(errs)
+	telemetry.RequestFrom(r.Context()).Answered(first(codes))
+	if len(codes) > 0 {
 		list := strings.Join(codes, ",")
 		header.Set("X-Cloud-Error-Codes", list)
 		telemetry.Annotate(r.Context(), slog.String("error_codes", list))
@@ -138,6 +140,13 @@ func withRequestID(errs gqlerror.List, id string) gqlerror.List {
 		marked[i] = err
 	}
 	return marked
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
 }
 
 var errorCode = regexp.MustCompile(`^[0-9A-Za-z_.-]{1,64}$`)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/internal/secret"
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 // present answers what there is for a presented key: from memory if that is trusted now, else from the
@@ -15,12 +16,15 @@ func (a *Authority) present(ctx context.Context, presented secret.Secret) (*reme
 	d, now := presented.Digest(), a.moment()
 	if now.trusted {
 		if r := a.known.find(d, now.generation); r != nil && !a.mayLiveOn(r) {
+			telemetry.Lookups.Add("memory")
 			return r, nil
 		}
 		if r := a.unknown.find(d, now.generation); r != nil && time.Since(r.read) < unknownFor {
+			telemetry.Lookups.Add("unknown")
 			return r, nil
 		}
 	}
+	telemetry.Lookups.Add("database")
 	return a.desk.ask(ctx, d, now, !a.known.holds(d))
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
 	"github.com/keytag/keytag/internal/secret"
+	"github.com/keytag/keytag/internal/telemetry"
 	"github.com/keytag/keytag/internal/typeid"
 )
 
@@ -39,6 +40,14 @@ func (v Verification) Valid() bool { return v.Code == Valid }
 // Verify judges a presented key for the caller's organization. Malformed, unknown, removed and
 // another organization's keys answer NotFound and nothing else. User errors: InputError, ScopeError.
 func (a *Authority) Verify(ctx context.Context, in VerifyInput) (Verification, error) {
+	v, err := a.verify(ctx, in)
+	if err == nil {
+		telemetry.Verifications.Add(string(v.Code))
+	}
+	return v, err
+}
+
+func (a *Authority) verify(ctx context.Context, in VerifyInput) (Verification, error) {
 	notFound := Verification{Code: NotFound, MissingScopes: []string{}}
 	d, err := in.demand(a.home)
 	if err != nil {

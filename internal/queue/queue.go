@@ -7,6 +7,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -198,6 +199,25 @@ func Fail(ctx context.Context, s *store.Store, now time.Time, taken *db.Job) err
 		_, err := GiveUp(ctx, tx, now, taken, why)
 		return err
 	})
+}
+
+// Outcome is what an attempt of a job that was taken came to: completed, retried, error, canceled, or lost when
+// another replica has taken it since, or nobody can tell.
+func Outcome(ctx context.Context, s *store.Store, taken *db.Job) string {
+	row, err := s.Client.Job.Get(principal.System(ctx), taken.ID)
+	switch {
+	case err != nil || row.Attempts != taken.Attempts:
+		return "lost"
+	case IsFinished(row):
+		return strings.ToLower(string(row.Status))
+	}
+	return "retried"
+}
+
+// Backlog is how many jobs are due, counted up to a limit.
+func Backlog(ctx context.Context, s *store.Store, now time.Time, limit int) (int, error) {
+	ids, err := due(s.Client, now, nil, nil).Limit(limit).IDs(principal.System(ctx))
+	return len(ids), err
 }
 
 // held is an update of a job that works only while it is still the attempt that was taken.

@@ -41,6 +41,10 @@ func (s *Server) record(next http.Handler) http.Handler {
 // access writes the line of a request, past the logger, which would look up where it is called from.
 func (s *Server) access(ctx context.Context, r *http.Request, response *response, request *telemetry.Request, start time.Time) {
 	now, level := time.Now(), level(r, response)
+	if answer, ok := request.Answer(); ok {
+		telemetry.Answers.Add(answer)
+		telemetry.Took(now.Sub(start))
+	}
 	handler := s.logger.Handler()
 	if !handler.Enabled(ctx, level) {
 		return
@@ -58,7 +62,7 @@ func (s *Server) access(ctx context.Context, r *http.Request, response *response
 }
 
 func level(r *http.Request, response *response) slog.Level {
-	probe := r.URL.Path == "/healthz" || r.URL.Path == "/readyz"
+	probe := r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || r.URL.Path == "/metrics"
 	if probe && response.answered() < http.StatusBadRequest {
 		return slog.LevelDebug
 	}

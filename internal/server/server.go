@@ -21,6 +21,10 @@ type Options struct {
 	// Playground answers GET at /playground and beneath; `/` leads there. Nil
 	// leaves both out.
 	Playground http.Handler
+	// Metrics answers GET at /metrics, here or at Admin. Optional.
+	Metrics http.Handler
+	// Elsewhere leaves out /metrics: Admin has it.
+	Elsewhere bool
 	// Proxies are the blocks of addresses whose X-Forwarded-For is believed.
 	Proxies []netip.Prefix
 	// Ready reports whether requests can be served now. When not, reason is
@@ -33,6 +37,7 @@ type Options struct {
 type Server struct {
 	logger   *slog.Logger
 	handler  http.Handler
+	admin    http.Handler // of RunAdmin
 	ready    func(context.Context) (string, error)
 	draining atomic.Bool
 	proxies  []netip.Prefix
@@ -51,10 +56,35 @@ func New(options Options) *Server {
 		mux.Handle("GET /playground/", options.Playground)
 		mux.Handle("GET /{$}", http.RedirectHandler("/playground", http.StatusFound))
 	}
+	s.watched(mux, options.Metrics, !options.Elsewhere)
+	s.handler = s.record(secured(s.recovered(mux)))
+	admin := http.NewServeMux()
+	s.watched(admin, options.Metrics, true)
+	s.admin = s.record(secured(s.recovered(admin)))
+	return s
+}
+
+// watched adds the paths of those who watch over the server.
+func (s *Server) watched(mux *http.ServeMux, metrics http.Handler, here bool) {
 	mux.HandleFunc("GET /healthz", alive)
 	mux.Handle("GET /readyz", s.readiness())
-	s.handler = s.record(secured(s.recovered(mux)))
-	return s
+	if metrics != nil && here {
+		mux.Handle("GET /metrics", metrics)
+	}
+}
+
+// RunAdmin serves /healthz, /readyz and /metrics alone, on a listener of their own, until ctx is done: end it when
+// Run has returned, so that /readyz tells of the shutdown.
+func (s *Server) RunAdmin(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{
+		Handler: s.admin, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: s.reading, WriteTimeout: s.writing,
+		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
+	}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.Serve(listener); ctx.Err() == nil {
+		return fmt.Errorf("serve %s: %w", listener.Addr(), err)
+	}
+	return nil
 }
 
 // ServeHTTP answers one request.

@@ -78,6 +78,15 @@ func (s *Store) pools() []*sql.DB {
 	return pools
 }
 
+// Pools are those connections that statements are sent over, by what they are for.
+func (s *Store) Pools() map[string]*sql.DB {
+	all := map[string]*sql.DB{"write": s.writer, "read": s.reader}
+	if s.looker != s.reader {
+		all["lookup"], all["lease"] = s.looker, s.leases
+	}
+	return all
+}
+
 // Follow lets this process remember what Epoch covers, until ctx ends. It is called once.
 func (s *Store) Follow(ctx context.Context, log *slog.Logger) {
 	if s.listen != nil {

@@ -16,8 +16,36 @@ type Request struct {
 	RemoteIP  netip.Addr // IPv4 is never mapped into IPv6; the zero Addr when unknown
 	UserAgent string     // valid UTF-8, at most 256 bytes; chosen by the client
 
-	mu    sync.Mutex
-	attrs []slog.Attr
+	mu     sync.Mutex
+	attrs  []slog.Attr
+	answer Answer
+}
+
+// Runs notes the field of the root that an operation of GraphQL asks for, when it runs.
+func (r *Request) Runs(field string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer.Operation = field
+}
+
+// Answered notes the code of the first error of an answer of GraphQL, empty when it has none.
+func (r *Request) Answered(code string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.answer.Code = code; code == "" {
+		r.answer.Code = "ok"
+	}
+}
+
+// Answer is what was asked for and what came of it; false of what is no request of GraphQL.
+func (r *Request) Answer() (Answer, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := r.answer
+	if a.Operation == "" {
+		a.Operation = "none"
+	}
+	return a, a.Code != ""
 }
 
 type requestKey struct{}

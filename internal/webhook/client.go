@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 const (
@@ -68,6 +70,22 @@ func New(allowPrivate bool, clock func() time.Time) *Client {
 // of 2xx is success. An error that is no *Failure says nothing of the receiver: ctx has ended, or a
 // secret is missing.
 func (c *Client) Deliver(ctx context.Context, target, id string, body []byte, secrets ...Secret) (Result, error) {
+	result, err := c.deliver(ctx, target, id, body, secrets...)
+	var failure *Failure
+	switch {
+	case err == nil:
+		telemetry.Webhooks.Add("delivered")
+	case errors.As(err, &failure) && failure.Gone:
+		telemetry.Webhooks.Add("gone")
+	case errors.As(err, &failure) && failure.StatusCode != 0:
+		telemetry.Webhooks.Add("refused")
+	default:
+		telemetry.Webhooks.Add("unreached")
+	}
+	return result, err
+}
+
+func (c *Client) deliver(ctx context.Context, target, id string, body []byte, secrets ...Secret) (Result, error) {
 	if len(secrets) == 0 || slices.ContainsFunc(secrets, Secret.IsZero) {
 		return Result{}, errors.New("webhook: no signing secret")
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/queue"
 	"github.com/keytag/keytag/internal/store"
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 const (
@@ -188,19 +189,31 @@ func (w *Worker) capacity() (free int, lanes map[string]int) {
 // attempt does one job once. What fails by a fault of ours is tried again like anything else, and given
 // up in the end.
 func (w *Worker) attempt(ctx context.Context, row *db.Job) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	began := time.Now()
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var err error
 	if row.Attempts > job.MaxAttempts {
 		err = errors.New("taken too often: it may have ended its process")
-	} else if err = w.do(ctx, row); err == nil {
-		return
+	} else {
+		err = w.do(limited, row)
 	}
-	w.Log.ErrorContext(ctx, "job", "job", row.ID, "kind", string(row.Kind), "error", err)
-	// If this fails too, the job is taken up again when its lease has run out.
-	if err := w.failed(context.WithoutCancel(ctx), row); err != nil {
-		w.Log.ErrorContext(ctx, "job", "job", row.ID, "error", err)
+	outcome, level := "failed", slog.LevelError
+	if err != nil {
+		// If this fails too, the job is taken up again when its lease has run out.
+		err = errors.Join(err, w.failed(ctx, row))
+	} else {
+		outcome, level = queue.Outcome(ctx, w.Store, row), slog.LevelInfo
 	}
+	telemetry.Jobs.Add(telemetry.JobAttempt{Kind: string(row.Kind), Outcome: outcome})
+	line := []slog.Attr{
+		slog.String("job", row.ID), slog.String("kind", string(row.Kind)), slog.String("key", row.KeyID), slog.Int("attempt", row.Attempts),
+		slog.String("outcome", outcome), slog.Int64("duration_us", time.Since(began).Microseconds()),
+	}
+	if err != nil {
+		line = append(line, slog.String("error", err.Error()))
+	}
+	w.Log.LogAttrs(ctx, level, "job", line...)
 }
 
 func (w *Worker) failed(ctx context.Context, row *db.Job) error {

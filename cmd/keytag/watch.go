@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/keytag/keytag/internal/queue"
+	"github.com/keytag/keytag/internal/server"
+	"github.com/keytag/keytag/internal/telemetry"
+)
+
+// maxBacklog is up to how many jobs that are due are counted.
+const maxBacklog = 10_000
+
+// watch adds to the metrics what is read from the server when they are scraped.
+func (p *program) watch(c *core) error {
+	telemetry.Version(programVersion())
+	all := []prometheus.Collector{
+		telemetry.Flag("memory_trusted", "1 while keys are answered from memory.", func() bool { _, ok := c.store.Epoch.Now(); return ok }),
+		&telemetry.Gauges{
+			Name: "keys_ending", Help: "Keys that end within so many days, over all clocks, by organization; counted up to 100000, once a minute.",
+			Labels: []string{"organization", "days"}, Log: p.log,
+			Read: func(ctx context.Context) (readings []telemetry.Reading, err error) {
+				endings, err := c.keys.EndingWithin(ctx, 7, 30)
+				for _, e := range endings {
+					readings = append(readings, telemetry.Reading{Labels: []string{e.OrganizationID, strconv.Itoa(e.Days)}, Value: float64(e.Keys)})
+				}
+				return readings, err
+			},
+		},
+		&telemetry.Gauges{
+			Name: "jobs_due", Help: "Jobs that are due and not done, counted up to 10000, once a minute.", Log: p.log,
+			Read: func(ctx context.Context) ([]telemetry.Reading, error) {
+				n, err := queue.Backlog(ctx, c.store, time.Now(), maxBacklog)
+				return []telemetry.Reading{{Value: float64(n)}}, err
+			},
+		},
+	}
+	pools := c.store.Pools()
+	for _, name := range slices.Sorted(maps.Keys(pools)) {
+		all = append(all, telemetry.Pool(name, pools[name]))
+	}
+	return telemetry.Register(all...)
+}
+
+// ready tells why requests cannot be served now.
+func (c *core) ready(ctx context.Context) (string, error) {
+	pending, err := c.store.Pending(ctx)
+	switch {
+	case err != nil:
+		return "database unreachable", err
+	case pending > 0:
+		return "migrations pending", nil
+	}
+	return "", nil
+}
+
+// serveAdmin serves what watches over s on a listener of its own, if one is configured, until end is called.
+func (p *program) serveAdmin(ctx context.Context, s *server.Server) (end func(), err error) {
+	if p.config.AdminListen == "" {
+		return func() {}, nil
+	}
+	listener, err := net.Listen("tcp", p.config.AdminListen)
+	if err != nil {
+		return nil, err
+	}
+	p.log.Info("listening for telemetry", "admin_address", listener.Addr().String())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var served sync.WaitGroup
+	served.Go(func() {
+		if err := s.RunAdmin(ctx, listener); err != nil {
+			p.log.Error("telemetry", "error", err)
+		}
+	})
+	return func() { cancel(); served.Wait() }, nil
+}
