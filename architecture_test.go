@@ -169,6 +169,7 @@ var systemFiles = []string{
 	"internal/keys/authority.go",      // a held key with what stands beside it
 	"internal/keys/automatic.go",      // rotations of all organizations
 	"internal/keys/deliver.go",        // webhooks of all organizations
+	"internal/keys/ending.go",         // ends of all organizations
 	"internal/keys/heartbeat.go",      // downtime of all organizations
 	"internal/keys/issue.go",          // the schedule of a new key's line
 	"internal/keys/judge.go",          // environments of a presented key's project

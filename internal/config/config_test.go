@@ -39,7 +39,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.origins = nil
-	want := `{sqlite://keytag.db 127.0.0.1:8080 http://localhost:8080      false info  true true map[] []}`
+	want := `{sqlite://keytag.db 127.0.0.1:8080  http://localhost:8080      false info  true true map[] []}`
 	if fmt.Sprint(got) != want {
 		t.Errorf("got  %v\nwant %s", got, want)
 	}
@@ -79,7 +79,7 @@ func TestEverySettingHasAFlagAndAVariable(t *testing.T) {
 	flags := pflag.NewFlagSet("keytag", pflag.ContinueOnError)
 	Flags(flags)
 	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	want := []string{"allow-private-webhooks", "bootstrap-key-file", "database-url", "introspection", "listen", "log-format", "log-level",
+	want := []string{"admin-listen", "allow-private-webhooks", "bootstrap-key-file", "database-url", "introspection", "listen", "log-format", "log-level",
 		"playground", "public-url", "smtp-from", "trusted-proxies"}
 	if !slices.Equal(names, want) {
 		t.Errorf("flags %v, want %v", names, want)
@@ -93,7 +93,7 @@ func TestEverySettingHasAFlagAndAVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.origins = nil
-	if s := fmt.Sprint(got); s != `{postgres://u@h/d [::1]:0 https://keys.example/base /k     false warn json false false map[] []}` {
+	if s := fmt.Sprint(got); s != `{postgres://u@h/d [::1]:0  https://keys.example/base /k     false warn json false false map[] []}` {
 		t.Errorf("got %s", s)
 	}
 }

@@ -59,14 +59,36 @@ func (g *Gauges) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// Register adds to the metrics of the process what belongs to one server of it.
+var (
+	ownMu sync.Mutex
+	own   []prometheus.Collector // of keytag, beside those of Go and the process
+)
+
+// Register adds metrics of keytag's own.
 func Register(all ...prometheus.Collector) error {
+	ownMu.Lock()
+	defer ownMu.Unlock()
 	for _, c := range all {
 		if err := Registry.Register(c); err != nil {
 			return err
 		}
+		own = append(own, c)
 	}
 	return nil
+}
+
+// Descriptions are those of keytag's own metrics that are registered by now.
+func Descriptions() (all []*prometheus.Desc) {
+	ownMu.Lock()
+	defer ownMu.Unlock()
+	for _, c := range own {
+		descriptions := make(chan *prometheus.Desc)
+		go func() { c.Describe(descriptions); close(descriptions) }()
+		for d := range descriptions {
+			all = append(all, d)
+		}
+	}
+	return all
 }
 
 // Pool tells of the connections of a pool.

@@ -32,7 +32,7 @@ type Counters[L comparable] struct {
 func newCounters[L comparable](name, help string, values func(L) []string, labels ...string) *Counters[L] {
 	c := &Counters[L]{vector: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "keytag", Name: name, Help: help}, labels), values: values}
 	c.known.Store(&map[L]prometheus.Counter{})
-	Registry.MustRegister(c.vector)
+	must(Register(c.vector))
 	return c
 }
 
@@ -84,7 +84,13 @@ var (
 	build = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "keytag", Name: "build_info", Help: "1, with the version of the program."}, []string{"version"})
 )
 
-func init() { Registry.MustRegister(durations, build) }
+func init() { must(Register(durations, build)) }
+
+func must(err error) {
+	if err != nil {
+		panic(err) // two metrics of a name
+	}
+}
 
 // Took notes how long a GraphQL request took.
 func Took(d time.Duration) { durations.Observe(d.Seconds()) }
