@@ -174,6 +174,22 @@ func TestAdminListener(t *testing.T) {
 	<-r.done
 }
 
+// A worker without a server is watched too.
+func TestAWorkerIsWatched(t *testing.T) {
+	t.Parallel()
+	database := storetest.Migrated(t, "sqlite3")
+	r := startCommand(t, command(t, database, []string{"KEYTAG_ADMIN_LISTEN=127.0.0.1:0"}, "work"))
+	eventually(t, 10*time.Second, "it works", func() bool { return strings.Contains(r.logged(), "working") })
+	admin := adminAddress(t, r)
+	if _, there := metrics(t, admin)["keytag_jobs_due"]; !there {
+		t.Error("no metrics")
+	}
+	if code, body := get(t, admin+"/readyz"); code != http.StatusOK {
+		t.Errorf("%d %s", code, body)
+	}
+	r.stop(t, syscall.SIGTERM)
+}
+
 var description = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: "((?:[^"\\]|\\.)*)".*variableLabels: \{([^}]*)\}\}$`)
 
 // docs/metrics.md has every metric of keytag's own. `go test ./cmd/keytag -run MetricsPage -update` writes it.

@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"github.com/keytag/keytag/internal/server"
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 // workCommand does what is due without serving.
@@ -15,6 +19,14 @@ func (p *program) workCommand() *cobra.Command {
 			return starting(ctx, err)
 		}
 		defer core.store.Close()
+		if err := p.watch(core); err != nil {
+			return err
+		}
+		unwatched, err := p.serveAdmin(ctx, server.New(server.Options{Logger: p.log, GraphQL: http.NotFoundHandler(), Metrics: telemetry.Metrics(), Ready: core.ready}))
+		if err != nil {
+			return err
+		}
+		defer unwatched()
 		p.log.Info("working", "version", programVersion())
 		core.worker(p.log).Run(ctx)
 		return nil
