@@ -28,9 +28,13 @@ func explainSyntax(err error) *gqlerror.Error {
 }
 
 func explainInvalid(errs gqlerror.List) gqlerror.List {
-	explained := make(gqlerror.List, 0, min(len(errs), maxErrors))
-	for _, err := range errs[:min(len(errs), maxErrors)] {
-		explained = append(explained, invalid(err.Locations, withoutLiterals(err.Message)))
+	explained := make(gqlerror.List, 0, len(errs))
+	for _, err := range errs {
+		code := CodeValidationFailed
+		if err.Rule == secretsAreVariables.Name {
+			code = CodeSecretInDocument
+		}
+		explained = append(explained, about(err, code, withoutLiterals(err.Message)))
 	}
 	return explained
 }

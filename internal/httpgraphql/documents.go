@@ -10,7 +10,8 @@ import (
 // document is one that was parsed and found valid; it is shared and not changed.
 type document struct {
 	*ast.QueryDocument
-	prepared any
+	estimates []estimate // of Operations
+	prepared  any
 }
 
 const (

@@ -2,18 +2,21 @@ package httpgraphql
 
 import (
 	"context"
+	"log/slog"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
-	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 // operation is what a request asks for, with what Prepare made of its document.
-func (h *handler) operation(params *graphql.RawParams) (*graphql.OperationContext, any, gqlerror.List) {
-	d, errs := h.document(params.Query)
+func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, any, gqlerror.List) {
+	d, errs := h.document(ctx, params.Query)
 	if len(errs) > 0 {
 		return nil, nil, errs
 	}
@@ -24,6 +27,12 @@ func (h *handler) operation(params *graphql.RawParams) (*graphql.OperationContex
 	variables, err := validator.VariableValues(h.Schema.Schema(), definition, params.Variables)
 	if err != nil {
 		return nil, nil, gqlerror.List{explainVariable(err)}
+	}
+	estimate := &d.estimates[slices.Index(d.Operations, definition)]
+	cost := estimate.cost(variables, h.Limits)
+	telemetry.Annotate(ctx, slog.String("operation", shorten(telemetry.Redact(definition.Name), 64)), slog.Int64("cost", cost))
+	if err := h.Limits.affordable(estimate.depth, cost); err != nil {
+		return nil, nil, gqlerror.List{err}
 	}
 	return &graphql.OperationContext{
 		RawQuery:             params.Query,
@@ -41,26 +50,50 @@ func (h *handler) operation(params *graphql.RawParams) (*graphql.OperationContex
 	}, d.prepared, nil
 }
 
-// document answers a valid document, parsed only once while it is kept.
-func (h *handler) document(text string) (*document, gqlerror.List) {
+// document answers a valid document, prepared only once while it is kept.
+func (h *handler) document(ctx context.Context, text string) (*document, gqlerror.List) {
 	if d := h.documents.find(text); d != nil {
 		return d, nil
 	}
-	parsed, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, h.MaxTokens)
+	var w work
+	d, errs := h.prepare(text, &w)
+	telemetry.Annotate(ctx, slog.Int("document_tokens", w.tokens), slog.Int("document_visits", w.visits), slog.Int("document_merges", w.merges))
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	if telemetry.Redact(text) == text {
+		h.documents.keep(text, d)
+	}
+	return d, nil
+}
+
+// prepare makes a document of a text. Each step does bounded work, given that those before it found
+// nothing wrong.
+func (h *handler) prepare(text string, w *work) (*document, gqlerror.List) {
+	schema := h.Schema.Schema()
+	if err := h.Limits.scan(text, w); err != nil {
+		return nil, gqlerror.List{err}
+	}
+	parsed, err := parser.ParseQuery(&ast.Source{Input: text})
 	if err != nil {
 		return nil, gqlerror.List{explainSyntax(err)}
 	}
 	if len(parsed.Operations) == 0 {
 		return nil, gqlerror.List{invalid(nil, "The document holds no operation.")}
 	}
-	if errs := validator.ValidateWithRules(h.Schema.Schema(), parsed, rules.NewDefaultRules()); len(errs) > 0 {
+	if err := h.Limits.measure(parsed, w); err != nil {
+		return nil, gqlerror.List{err}
+	}
+	if errs := validate(schema, parsed); len(errs) > 0 {
 		return nil, explainInvalid(errs)
 	}
-	d := &document{QueryDocument: parsed}
+	if err := merges(schema, parsed, h.Limits.Merges, w); err != nil {
+		return nil, gqlerror.List{err}
+	}
+	d := &document{QueryDocument: parsed, estimates: estimates(schema, parsed, h.Limits)}
 	if h.Prepare != nil {
 		d.prepared = h.Prepare(parsed)
 	}
-	h.documents.keep(text, d)
 	return d, nil
 }
 
