@@ -35,7 +35,7 @@ type Options struct {
 // to refuse.
 var limits = httpgraphql.Limits{
 	Bytes: 100_000, Tokens: 4_000, NameBytes: 128, Nesting: 50, Literals: 10,
-	Operations: 50, Fragments: 100, Selections: 1_000, Aliases: 200, Directives: 200, Variables: 100,
+	Operations: 50, Fragments: 100, Selections: 2_000, Aliases: 200, Directives: 200, Variables: 100,
 	Visits: 20_000, Merges: 20_000,
 	Depth: 25, Cost: 100_000, Page: page.DefaultSize, MaxPage: page.MaxSize,
 	Values: 4_000,

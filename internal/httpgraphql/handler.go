@@ -107,7 +107,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		r = r.WithContext(ctx)
 	}
-	params, refused := read(w, r)
+	params, refused := read(w, r, h.Limits)
 	if refused != nil {
 		h.refuse(w, r, refused)
 		return

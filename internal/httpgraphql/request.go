@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"unicode/utf8"
 
@@ -43,18 +44,23 @@ func malformed(format string, args ...any) *refusal {
 	return &refusal{status: http.StatusBadRequest, code: CodeMalformed, message: fmt.Sprintf(format, args...)}
 }
 
+func (r *refusal) Error() string { return r.message }
+
+// parameters of a GraphQL request.
+var parameters = []string{"query", "operationName", "variables", "extensions"}
+
 // read takes the parameters of the GraphQL request out of the HTTP request.
-func read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
+func read(w http.ResponseWriter, r *http.Request, l Limits) (*graphql.RawParams, *refusal) {
 	switch r.Method {
 	case http.MethodPost:
-		return readBody(w, r)
+		return readBody(w, r, l)
 	case http.MethodGet, http.MethodHead:
-		return decodeQueryString(r.URL.RawQuery)
+		return decodeQueryString(r.URL.RawQuery, l)
 	}
 	return nil, wrongMethod
 }
 
-func readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
+func readBody(w http.ResponseWriter, r *http.Request, l Limits) (*graphql.RawParams, *refusal) {
 	if !isJSON(r.Header) {
 		return nil, wrongMedia
 	}
@@ -75,7 +81,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refu
 	if err != nil {
 		return nil, malformed("The body ended before it was complete.")
 	}
-	return decodeBody(body.Bytes())
+	return decodeBody(body.Bytes(), l)
 }
 
 func isJSON(header http.Header) bool {
@@ -96,7 +102,7 @@ var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
 // decodeBody reads exactly one JSON object. Names count to the letter; members
 // that the specification does not know are ignored, as it leaves them to later
 // versions.
-func decodeBody(body []byte) (*graphql.RawParams, *refusal) {
+func decodeBody(body []byte, l Limits) (*graphql.RawParams, *refusal) {
 	if !utf8.Valid(body) {
 		return nil, malformed("The body must be valid UTF-8.")
 	}
@@ -122,7 +128,13 @@ func decodeBody(body []byte) (*graphql.RawParams, *refusal) {
 			continue
 		}
 		member := token.String()
-		value, err := decodeMember(decoder)
+		if !slices.Contains(parameters, member) {
+			if err := decoder.SkipValue(); err != nil {
+				return nil, notJSON(err, decoder)
+			}
+			continue
+		}
+		value, err := decodeMember(decoder, l)
 		if err != nil {
 			return nil, notJSON(err, decoder)
 		}
@@ -138,7 +150,7 @@ func decodeBody(body []byte) (*graphql.RawParams, *refusal) {
 }
 
 // decodeMember reads a value, all of it into one of Go's unless it is text.
-func decodeMember(decoder *jsontext.Decoder) (any, error) {
+func decodeMember(decoder *jsontext.Decoder, l Limits) (any, error) {
 	if decoder.PeekKind() == '"' {
 		token, err := decoder.ReadToken()
 		if err != nil {
@@ -150,10 +162,13 @@ func decodeMember(decoder *jsontext.Decoder) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decodeValue(text)
+	return decodeValue(text, l)
 }
 
 func notJSON(err error, decoder *jsontext.Decoder) *refusal {
+	if refused := (*refusal)(nil); errors.As(err, &refused) {
+		return refused
+	}
 	if errors.Is(err, jsontext.ErrDuplicateName) {
 		return malformed("A member of the body is given twice.")
 	}
@@ -162,13 +177,13 @@ func notJSON(err error, decoder *jsontext.Decoder) *refusal {
 
 // decodeQueryString reads the parameters of a GET request, which may stand
 // there once each. Everything else in the query string is ignored.
-func decodeQueryString(text string) (*graphql.RawParams, *refusal) {
+func decodeQueryString(text string, l Limits) (*graphql.RawParams, *refusal) {
 	values, err := url.ParseQuery(text)
 	if err != nil {
 		return nil, malformed("The query string must be URL-encoded.")
 	}
 	params := new(graphql.RawParams)
-	for _, name := range []string{"query", "operationName", "variables", "extensions"} {
+	for _, name := range parameters {
 		given := values[name]
 		if len(given) == 0 || given[0] == "" && len(given) == 1 {
 			continue
@@ -181,7 +196,11 @@ func decodeQueryString(text string) (*graphql.RawParams, *refusal) {
 		}
 		var value any = given[0]
 		if name == "variables" || name == "extensions" {
-			if value, err = decodeValue([]byte(given[0])); err != nil {
+			value, err = decodeValue([]byte(given[0]), l)
+			if refused := (*refusal)(nil); errors.As(err, &refused) {
+				return nil, refused
+			}
+			if err != nil {
 				return nil, malformed("The parameter `%s` must be a JSON object.", name)
 			}
 		}
@@ -192,8 +211,12 @@ func decodeQueryString(text string) (*graphql.RawParams, *refusal) {
 	return complete(params, values.Has("query"))
 }
 
-// decodeValue keeps numbers as they are written.
-func decodeValue(text []byte) (value any, err error) {
+// decodeValue keeps numbers as they are written. It refuses more values than allowed before it makes any.
+func decodeValue(text []byte, l Limits) (value any, err error) {
+	if l.Values > 0 && len(text) > l.Values && holdsMore(text, l.Values) {
+		return nil, &refusal{status: http.StatusBadRequest, code: CodeTooComplex,
+			message: fmt.Sprintf("The variables, or the extensions, hold more than %d values and names.", l.Values)}
+	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if err := decoder.Decode(&value); err != nil {
@@ -203,6 +226,17 @@ func decodeValue(text []byte) (value any, err error) {
 		return nil, errors.New("text after the value")
 	}
 	return value, nil
+}
+
+// holdsMore reports whether a JSON value is made of more than limit values and names, closing brackets included.
+func holdsMore(text []byte, limit int) bool {
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	for range limit {
+		if _, err := decoder.ReadToken(); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // set puts one parameter where it belongs. Null is the same as not given.

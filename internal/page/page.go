@@ -15,7 +15,7 @@ import (
 
 const (
 	// MaxSize is the most a page may hold.
-	MaxSize     = 100
+	MaxSize = 100
 	// DefaultSize is what a page holds when its size is not given.
 	DefaultSize = 50
 	// MaxCount is how far a total is counted.
