@@ -104,6 +104,8 @@ func statusOf(err *gqlerror.Error) int {
 		return http.StatusForbidden
 	case "auth.ambiguous", fault.CodeProbe:
 		return http.StatusBadRequest
+	case fault.CodeRateLimited:
+		return http.StatusTooManyRequests
 	case fault.CodeUnavailable:
 		return http.StatusServiceUnavailable
 	}

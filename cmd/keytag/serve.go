@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"github.com/keytag/keytag/internal/auth"
 	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/keys"
+	"github.com/keytag/keytag/internal/ratelimit"
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/server"
 	"github.com/keytag/keytag/internal/telemetry"
@@ -90,7 +92,11 @@ func (p *program) serve(ctx context.Context, migrate, printKey, work bool) error
 
 // server wires the doors to the store.
 func (p *program) server(c *core) *server.Server {
-	authenticator := &auth.Authenticator{Keys: c.keys, Log: p.log}
+	authenticator := &auth.Authenticator{
+		Keys: c.keys, Log: p.log,
+		PerKey:     ratelimit.New[string](p.config.RateLimit, 2*p.config.RateLimit, time.Now),
+		PerNetwork: ratelimit.New[netip.Prefix](50, 500, time.Now),
+	}
 	var playground http.Handler
 	if p.config.Playground {
 		playground = web.Playground()
@@ -101,6 +107,7 @@ func (p *program) server(c *core) *server.Server {
 			&graph.Resolver{Keys: c.keys, Directory: c.directory, Alerts: c.alerts, Trail: &audit.Trail{Store: c.store, Clock: time.Now}, Clock: time.Now, Version: programVersion()},
 			graph.Options{Authenticate: authenticator.Authenticate, Introspection: p.config.Introspection, Log: p.log},
 		),
+		Origins:    p.config.Origins(),
 		Playground: playground,
 		Proxies:    p.config.Proxies(),
 		Ready: func(ctx context.Context) (string, error) {

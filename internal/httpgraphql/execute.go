@@ -16,7 +16,11 @@ import (
 
 // operation is what a request asks for, with what Prepare made of its document.
 func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, any, gqlerror.List) {
-	d, errs := h.document(ctx, params.Query)
+	hash, err := h.persisted(params)
+	if err != nil {
+		return nil, nil, gqlerror.List{err}
+	}
+	d, errs := h.document(ctx, params.Query, hash)
 	if len(errs) > 0 {
 		return nil, nil, errs
 	}
@@ -24,9 +28,9 @@ func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (*gr
 	if definition == nil {
 		return nil, nil, gqlerror.List{noOperation(params.OperationName)}
 	}
-	variables, err := validator.VariableValues(h.Schema.Schema(), definition, params.Variables)
-	if err != nil {
-		return nil, nil, gqlerror.List{explainVariable(err)}
+	variables, problem := validator.VariableValues(h.Schema.Schema(), definition, params.Variables)
+	if problem != nil {
+		return nil, nil, gqlerror.List{explainVariable(problem)}
 	}
 	estimate := &d.estimates[slices.Index(d.Operations, definition)]
 	cost := estimate.cost(variables, h.Limits)
@@ -50,19 +54,28 @@ func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (*gr
 	}, d.prepared, nil
 }
 
-// document answers a valid document, prepared only once while it is kept.
-func (h *handler) document(ctx context.Context, text string) (*document, gqlerror.List) {
-	if d := h.documents.find(text); d != nil {
+// document answers a valid document, prepared only once while it is kept. It is found by its hash, too, if
+// there is one.
+func (h *handler) document(ctx context.Context, text, hash string) (*document, gqlerror.List) {
+	d := h.documents.find(text)
+	if d != nil && hash == "" {
 		return d, nil
 	}
-	var w work
-	d, errs := h.prepare(text, &w)
-	telemetry.Annotate(ctx, slog.Int("document_tokens", w.tokens), slog.Int("document_visits", w.visits), slog.Int("document_merges", w.merges))
-	if len(errs) > 0 {
-		return nil, errs
+	if d == nil {
+		var w work
+		var errs gqlerror.List
+		d, errs = h.prepare(text, &w)
+		telemetry.Annotate(ctx, slog.Int("document_tokens", w.tokens), slog.Int("document_visits", w.visits), slog.Int("document_merges", w.merges))
+		if len(errs) > 0 {
+			return nil, errs
+		}
 	}
-	if telemetry.Redact(text) == text {
-		h.documents.keep(text, d)
+	if telemetry.Redact(text) != text {
+		return d, nil // a secret of ours stands in it where nobody expects one
+	}
+	h.documents.keep(text, d)
+	if hash != "" {
+		h.documents.keep(hash, d)
 	}
 	return d, nil
 }
@@ -90,7 +103,7 @@ func (h *handler) prepare(text string, w *work) (*document, gqlerror.List) {
 	if err := merges(schema, parsed, h.Limits.Merges, w); err != nil {
 		return nil, gqlerror.List{err}
 	}
-	d := &document{QueryDocument: parsed, estimates: estimates(schema, parsed, h.Limits)}
+	d := &document{QueryDocument: parsed, text: text, estimates: estimates(schema, parsed, h.Limits)}
 	if h.Prepare != nil {
 		d.prepared = h.Prepare(parsed)
 	}

@@ -129,7 +129,7 @@ func decodeBody(body []byte, l Limits) (*graphql.RawParams, *refusal) {
 		}
 		member := token.String()
 		if !slices.Contains(parameters, member) {
-			if err := decoder.SkipValue(); err != nil {
+			if _, err := decoder.ReadValue(); err != nil {
 				return nil, notJSON(err, decoder)
 			}
 			continue
@@ -268,7 +268,7 @@ func set(params *graphql.RawParams, name string, value any) *refusal {
 }
 
 func complete(params *graphql.RawParams, hasQuery bool) (*graphql.RawParams, *refusal) {
-	if !hasQuery {
+	if _, persisted := params.Extensions["persistedQuery"]; !hasQuery && !persisted {
 		return nil, malformed("`query` is required; it holds the GraphQL document.")
 	}
 	return params, nil

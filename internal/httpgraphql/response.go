@@ -62,7 +62,7 @@ func (h *handler) write(w http.ResponseWriter, r *http.Request, response *graphq
 	if status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", "Bearer")
 	}
-	if status == http.StatusServiceUnavailable {
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		header.Set("Retry-After", "1")
 	}
 	header.Set("Content-Length", strconv.Itoa(len(head)+len(response.Data)+len(tail)))

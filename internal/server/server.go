@@ -18,6 +18,8 @@ import (
 type Options struct {
 	Logger  *slog.Logger
 	GraphQL http.Handler // answers /graphql, whatever the method
+	// Origins are those whose pages may ask /graphql from a browser.
+	Origins []string
 	// Playground answers GET at /playground and beneath; `/` leads there. Nil
 	// leaves both out.
 	Playground http.Handler
@@ -45,7 +47,7 @@ type Server struct {
 func New(options Options) *Server {
 	s := &Server{logger: options.Logger, ready: options.Ready, proxies: options.Proxies, grace: 15 * time.Second, reading: 30 * time.Second, writing: 60 * time.Second}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", options.GraphQL)
+	mux.Handle("/graphql", shared(options.GraphQL, options.Origins))
 	if options.Playground != nil {
 		mux.Handle("GET /playground", options.Playground)
 		mux.Handle("GET /playground/", options.Playground)
