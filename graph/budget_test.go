@@ -100,7 +100,7 @@ func TestCost(t *testing.T) {
 		{`query($n:Int){apiKeys(first:$n){nodes{id}}}`, nil, "101"},
 		{`query($n:Int){apiKeys(first:$n){nodes{id}}}`, map[string]any{"n": nil}, "101"},
 		{`query($n:Int=3){apiKeys(first:$n){nodes{id}}}`, nil, "7"},
-		{`query($n:Int){apiKeys(first:$n){...F}} fragment F on ApiKeyConnection{nodes{id auditEvents(first:$n){nodes{id}}}}`, map[string]any{"n": 2}, "17"}, // 1 + 2 × (1 + 1 + 1 + 2 × 2)
+		{`query($n:Int){apiKeys(first:$n){...F}} fragment F on ApiKeyConnection{nodes{id auditEvents(first:$n){nodes{id}}}}`, map[string]any{"n": 2}, "15"}, // 1 + 2 × (1 + 1 + 1 + 2 × 2)
 		{`{nodes(ids:["a","b","c"]){id}}`, nil, "4"},
 		{`query($i:[ID!]!){nodes(ids:$i){id}}`, map[string]any{"i": []string{"a", "b"}}, "3"},
 		{`{viewerKey{project{environments{id}}}}`, nil, "13"},

@@ -141,8 +141,8 @@ func variablePath(path ast.Path) string {
 			if i > 0 {
 				text.WriteByte('.')
 			}
-			if name.MatchString(string(element)) {
-				text.WriteString(shorten(telemetry.Redact(string(element)), 64))
+			if len(element) <= 64 && name.MatchString(string(element)) {
+				text.WriteString(telemetry.Redact(string(element)))
 			} else {
 				text.WriteString("…")
 			}

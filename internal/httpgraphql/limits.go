@@ -39,7 +39,7 @@ type Limits struct {
 	// A page has Page objects when nothing says how many, and at most MaxPage.
 	Page, MaxPage int
 
-	// Of the variables, and of the extensions: all values and the names of members.
+	// Of the request's JSON: all values and the names of members.
 	Values int
 }
 

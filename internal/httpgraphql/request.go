@@ -44,8 +44,6 @@ func malformed(format string, args ...any) *refusal {
 	return &refusal{status: http.StatusBadRequest, code: CodeMalformed, message: fmt.Sprintf(format, args...)}
 }
 
-func (r *refusal) Error() string { return r.message }
-
 // parameters of a GraphQL request.
 var parameters = []string{"query", "operationName", "variables", "extensions"}
 
@@ -106,6 +104,9 @@ func decodeBody(body []byte, l Limits) (*graphql.RawParams, *refusal) {
 	if !utf8.Valid(body) {
 		return nil, malformed("The body must be valid UTF-8.")
 	}
+	if refused := l.values(body); refused != nil {
+		return nil, refused
+	}
 	decoder := decoders.Get().(*jsontext.Decoder)
 	defer func() {
 		decoder.Reset(http.NoBody) // what was in the body may be secret
@@ -134,7 +135,7 @@ func decodeBody(body []byte, l Limits) (*graphql.RawParams, *refusal) {
 			}
 			continue
 		}
-		value, err := decodeMember(decoder, l)
+		value, err := decodeMember(decoder)
 		if err != nil {
 			return nil, notJSON(err, decoder)
 		}
@@ -150,7 +151,7 @@ func decodeBody(body []byte, l Limits) (*graphql.RawParams, *refusal) {
 }
 
 // decodeMember reads a value, all of it into one of Go's unless it is text.
-func decodeMember(decoder *jsontext.Decoder, l Limits) (any, error) {
+func decodeMember(decoder *jsontext.Decoder) (any, error) {
 	if decoder.PeekKind() == '"' {
 		token, err := decoder.ReadToken()
 		if err != nil {
@@ -162,13 +163,10 @@ func decodeMember(decoder *jsontext.Decoder, l Limits) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decodeValue(text, l)
+	return decodeValue(text)
 }
 
 func notJSON(err error, decoder *jsontext.Decoder) *refusal {
-	if refused := (*refusal)(nil); errors.As(err, &refused) {
-		return refused
-	}
 	if errors.Is(err, jsontext.ErrDuplicateName) {
 		return malformed("A member of the body is given twice.")
 	}
@@ -196,11 +194,10 @@ func decodeQueryString(text string, l Limits) (*graphql.RawParams, *refusal) {
 		}
 		var value any = given[0]
 		if name == "variables" || name == "extensions" {
-			value, err = decodeValue([]byte(given[0]), l)
-			if refused := (*refusal)(nil); errors.As(err, &refused) {
+			if refused := l.values([]byte(given[0])); refused != nil {
 				return nil, refused
 			}
-			if err != nil {
+			if value, err = decodeValue([]byte(given[0])); err != nil {
 				return nil, malformed("The parameter `%s` must be a JSON object.", name)
 			}
 		}
@@ -211,12 +208,8 @@ func decodeQueryString(text string, l Limits) (*graphql.RawParams, *refusal) {
 	return complete(params, values.Has("query"))
 }
 
-// decodeValue keeps numbers as they are written. It refuses more values than allowed before it makes any.
-func decodeValue(text []byte, l Limits) (value any, err error) {
-	if l.Values > 0 && len(text) > l.Values && holdsMore(text, l.Values) {
-		return nil, &refusal{status: http.StatusBadRequest, code: CodeTooComplex,
-			message: fmt.Sprintf("The variables, or the extensions, hold more than %d values and names.", l.Values)}
-	}
+// decodeValue keeps numbers as they are written.
+func decodeValue(text []byte) (value any, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if err := decoder.Decode(&value); err != nil {
@@ -228,15 +221,20 @@ func decodeValue(text []byte, l Limits) (value any, err error) {
 	return value, nil
 }
 
-// holdsMore reports whether a JSON value is made of more than limit values and names, closing brackets included.
-func holdsMore(text []byte, limit int) bool {
+// values refuses JSON that is made of too many values and names, closing brackets included, before
+// anything is made of it.
+func (l Limits) values(text []byte) *refusal {
+	if l.Values == 0 || len(text) <= l.Values {
+		return nil
+	}
 	decoder := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
-	for range limit {
+	for range l.Values {
 		if _, err := decoder.ReadToken(); err != nil {
-			return false
+			return nil
 		}
 	}
-	return true
+	return &refusal{status: http.StatusBadRequest, code: CodeTooComplex,
+		message: fmt.Sprintf("The request holds more than %d values and names.", l.Values)}
 }
 
 // set puts one parameter where it belongs. Null is the same as not given.

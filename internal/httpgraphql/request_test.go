@@ -42,7 +42,7 @@ func checkOutcome(t *testing.T, params *graphql.RawParams, refused *refusal) {
 		t.Fatalf("params %v and refusal %v", params, refused)
 	}
 	if refused != nil {
-		if refused.code == CodeTooComplex && refused.status == http.StatusBadRequest && refused.message == "The variables, or the extensions, hold more than 100 values and names." {
+		if refused.code == CodeTooComplex && refused.status == http.StatusBadRequest && refused.message == "The request holds more than 100 values and names." {
 			return
 		}
 		if refused.status != http.StatusBadRequest || refused.code != CodeMalformed || !refusals.MatchString(refused.message) {
