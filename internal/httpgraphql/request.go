@@ -266,7 +266,7 @@ func set(params *graphql.RawParams, name string, value any) *refusal {
 }
 
 func complete(params *graphql.RawParams, hasQuery bool) (*graphql.RawParams, *refusal) {
-	if _, persisted := params.Extensions["persistedQuery"]; !hasQuery && !persisted {
+	if !hasQuery && params.Extensions["persistedQuery"] == nil {
 		return nil, malformed("`query` is required; it holds the GraphQL document.")
 	}
 	return params, nil

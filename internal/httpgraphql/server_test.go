@@ -18,11 +18,14 @@ import (
 )
 
 const schemaText = `
+	directive @sensitive on ARGUMENT_DEFINITION | INPUT_FIELD_DEFINITION
+	input Login { name: String secret: String @sensitive }
 	enum Status { ACTIVE REVOKED }
 	input Filter { scopes: [String!] limit: Int! status: Status }
 	type Query {
 		name: String!
 		find(id: ID, filter: Filter, filters: [Filter!], limit: Int, status: Status, key: String, on: Boolean): String
+		check(secret: String @sensitive, login: Login, logins: [Login!]): String
 		nothing: String
 		dead: String!
 		fails: String!
@@ -37,7 +40,8 @@ func coded(code, message string) *gqlerror.Error {
 
 // answer executes the first field of the operation.
 func answer(ctx context.Context) *graphql.Response {
-	field := graphql.GetOperationContext(ctx).Operation.SelectionSet[0].(*ast.Field)
+	oc := graphql.GetOperationContext(ctx)
+	field := graphql.CollectFields(oc, oc.Operation.SelectionSet, []string{"Query", "Mutation"})[0]
 	switch field.Name {
 	case "nothing":
 		graphql.AddError(ctx, coded("api_keys.grace_ended", "over"))
