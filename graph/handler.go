@@ -41,6 +41,9 @@ var limits = httpgraphql.Limits{
 	Values: 4_000,
 }
 
+// timeout of a query.
+const timeout = 10 * time.Second
+
 // NewHandler answers GraphQL over HTTP from r.
 func NewHandler(r *Resolver, o Options) http.Handler {
 	present := presenter(o.Log)
@@ -51,6 +54,7 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 		}),
 		Introspection: o.Introspection,
 		Limits:        limits,
+		Timeout:       timeout,
 		Authenticate: func(r *http.Request) (context.Context, *gqlerror.Error) {
 			ctx, err := o.Authenticate(r)
 			if err != nil {

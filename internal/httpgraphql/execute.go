@@ -14,31 +14,37 @@ import (
 	"github.com/keytag/keytag/internal/telemetry"
 )
 
-// operation is what a request asks for, with what Prepare made of its document.
-func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, any, gqlerror.List) {
+// operation is what a request asks for.
+type operation struct {
+	*graphql.OperationContext
+	prepared any // of its document, by Prepare
+	cost     int64
+}
+
+func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (*operation, gqlerror.List) {
 	hash, err := h.persisted(params)
 	if err != nil {
-		return nil, nil, gqlerror.List{err}
+		return nil, gqlerror.List{err}
 	}
 	d, errs := h.document(ctx, params.Query, hash)
 	if len(errs) > 0 {
-		return nil, nil, errs
+		return nil, errs
 	}
 	definition := d.Operations.ForName(params.OperationName)
 	if definition == nil {
-		return nil, nil, gqlerror.List{noOperation(params.OperationName)}
+		return nil, gqlerror.List{noOperation(params.OperationName)}
 	}
 	variables, problem := validator.VariableValues(h.Schema.Schema(), definition, params.Variables)
 	if problem != nil {
-		return nil, nil, gqlerror.List{explainVariable(problem)}
+		return nil, gqlerror.List{explainVariable(problem)}
 	}
 	estimate := &d.estimates[slices.Index(d.Operations, definition)]
 	cost := estimate.cost(variables, h.Limits)
 	telemetry.Annotate(ctx, slog.String("operation", shorten(telemetry.Redact(definition.Name), 64)), slog.Int64("cost", cost))
 	if err := h.Limits.affordable(estimate.depth, cost); err != nil {
-		return nil, nil, gqlerror.List{err}
+		return nil, gqlerror.List{err}
 	}
-	return &graphql.OperationContext{
+	return &operation{prepared: d.prepared, cost: cost, OperationContext: &graphql.OperationContext{
 		RawQuery:             params.Query,
 		Variables:            variables,
 		OperationName:        params.OperationName,
@@ -51,7 +57,7 @@ func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (*gr
 			return next(ctx)
 		},
 		RootResolverMiddleware: h.RootField,
-	}, d.prepared, nil
+	}}, nil
 }
 
 // document answers a valid document, prepared only once while it is kept. It is found by its hash, too, if
@@ -110,12 +116,20 @@ func (h *handler) prepare(text string, w *work) (*document, gqlerror.List) {
 	return d, nil
 }
 
+// cheap is the cost of an operation whose time needs no watch, which would take some itself.
+const cheap = 100
+
 // execute runs an operation.
-func (h *handler) execute(ctx context.Context, operation *graphql.OperationContext, prepared any) *graphql.Response {
-	ctx = graphql.WithOperationContext(ctx, operation)
+func (h *handler) execute(ctx context.Context, o *operation) *graphql.Response {
+	if h.Timeout > 0 && o.cost > cheap && o.Operation.Operation == ast.Query {
+		limited, cancel := context.WithTimeout(ctx, h.Timeout)
+		defer cancel()
+		ctx = limited
+	}
+	ctx = graphql.WithOperationContext(ctx, o.OperationContext)
 	ctx = graphql.WithResponseContext(ctx, h.Present, h.Recover)
 	if h.Begin != nil {
-		begun, err := h.Begin(ctx, operation, prepared)
+		begun, err := h.Begin(ctx, o.OperationContext, o.prepared)
 		if err != nil {
 			return &graphql.Response{Errors: gqlerror.List{h.Present(ctx, err)}}
 		}

@@ -11,6 +11,7 @@ package httpgraphql
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -25,6 +26,7 @@ const (
 	CodeTooLarge         = "request.too_large"          // 413: a body of more than MaxBody bytes
 	CodeMediaType        = "request.media_type"         // 415: a body that is not UTF-8 JSON
 	CodeInterrupted      = "request.interrupted"        // 503: the request was given up while it ran
+	CodeTimedOut         = "request.timed_out"          // a query took longer than Timeout
 	CodeParseFailed      = "graphql.parse_failed"       // the document is no GraphQL
 	CodeValidationFailed = "graphql.validation_failed"  // the document or its variables do not fit the schema
 	CodeSecretInDocument = "graphql.secret_in_document" // a literal where a secret belongs, which only variables may hold
@@ -42,6 +44,9 @@ type Options struct {
 	Introspection bool
 	// Limits of what a request may ask for.
 	Limits Limits
+	// Timeout is how long a query may take, unless it costs next to nothing: then its context ends. What a
+	// mutation began is not broken off. 0 is no limit.
+	Timeout time.Duration
 	// Authenticate binds the request to its caller before anything of it is
 	// read; an error, with its code set, is the whole answer. Optional.
 	Authenticate func(*http.Request) (context.Context, *gqlerror.Error)
@@ -112,7 +117,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, refused)
 		return
 	}
-	operation, prepared, errs := h.operation(r.Context(), params)
+	operation, errs := h.operation(r.Context(), params)
 	if len(errs) > 0 {
 		response := &graphql.Response{Errors: errs}
 		h.write(w, r, response, h.status(response, media))
@@ -126,6 +131,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, interrupted)
 		return
 	}
-	response := h.execute(r.Context(), operation, prepared)
+	response := h.execute(r.Context(), operation)
 	h.write(w, r, response, h.status(response, media))
 }

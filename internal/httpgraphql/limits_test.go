@@ -1,14 +1,17 @@
 package httpgraphql
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestLimits(t *testing.T) {
@@ -159,5 +162,33 @@ func TestPersistedQueries(t *testing.T) {
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK || response.ContentLength < 10 {
 		t.Errorf("by GET: %s", response.Status)
+	}
+}
+
+// A query ends when its time is over, and when its client leaves.
+func TestWhatTakesTooLongEnds(t *testing.T) {
+	server := newServer(t, Options{Timeout: 20 * time.Millisecond})
+	ask(t, server.URL, `{slow `+strings.Repeat("name ", cheap)+`}`, "")
+	if err := <-waited; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("over its time: %v", err)
+	}
+	ctx, leave := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer leave()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, strings.NewReader(`{"query":"{slow}"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if response, err := http.DefaultClient.Do(r); err == nil {
+		response.Body.Close()
+		t.Error("answered")
+	}
+	select {
+	case err := <-waited:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("without a client: %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the query runs on without a client")
 	}
 }

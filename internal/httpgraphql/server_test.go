@@ -30,6 +30,7 @@ const schemaText = `
 		dead: String!
 		fails: String!
 		panics: String!
+		slow: String
 	}
 	type Mutation { rename(name: String!): String! }
 `
@@ -37,6 +38,9 @@ const schemaText = `
 func coded(code, message string) *gqlerror.Error {
 	return &gqlerror.Error{Message: message, Extensions: map[string]any{"code": code}}
 }
+
+// waited is how the context of `slow` ended.
+var waited = make(chan error, 1)
 
 // answer executes the first field of the operation.
 func answer(ctx context.Context) *graphql.Response {
@@ -53,6 +57,10 @@ func answer(ctx context.Context) *graphql.Response {
 		return &graphql.Response{Data: []byte(`null`)}
 	case "fails":
 		graphql.AddError(ctx, errors.New("uncoded"))
+		return &graphql.Response{Data: []byte(`null`)}
+	case "slow":
+		<-ctx.Done()
+		waited <- ctx.Err()
 		return &graphql.Response{Data: []byte(`null`)}
 	case "panics":
 		panic("ouch")

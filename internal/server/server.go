@@ -39,13 +39,16 @@ type Server struct {
 	draining atomic.Bool
 	proxies  []netip.Prefix
 	grace    time.Duration // for requests in flight at shutdown
+	headers  time.Duration // for a client to send the headers of its request
 	reading  time.Duration // for a client to send its request
+	idle     time.Duration // for a client to send the next one
 	writing  time.Duration // for a client to take the answer
 }
 
 // New wires the paths. Nothing runs yet.
 func New(options Options) *Server {
-	s := &Server{logger: options.Logger, ready: options.Ready, proxies: options.Proxies, grace: 15 * time.Second, reading: 30 * time.Second, writing: 60 * time.Second}
+	s := &Server{logger: options.Logger, ready: options.Ready, proxies: options.Proxies,
+		grace: 15 * time.Second, headers: 10 * time.Second, reading: 30 * time.Second, idle: 120 * time.Second, writing: 60 * time.Second}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", shared(options.GraphQL, options.Origins))
 	if options.Playground != nil {
@@ -70,10 +73,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler:           s,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: s.headers,
 		ReadTimeout:       s.reading,
 		// No WriteTimeout: it would count the time that the work takes. See response.WriteHeader.
-		IdleTimeout:    120 * time.Second,
+		IdleTimeout:    s.idle,
 		MaxHeaderBytes: 64 << 10,
 		ErrorLog:       slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
 		// Requests outlive ctx: its end is the beginning of an orderly shutdown.
