@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,3 +155,48 @@ func unresolved() http.Handler {
 }
 
 func nobody(r *http.Request) (context.Context, error) { return r.Context(), nil }
+
+// What tools ask of the schema is within the limits, as it is and as the largest that a tool asks.
+func TestToolsMayAskForTheSchema(t *testing.T) {
+	text, err := os.ReadFile("testdata/introspection.graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t, storetest.Open(t, "sqlite3"))
+	if a := s.ask("", string(text), nil); len(a.Errors) > 0 || len(a.text) < 100_000 {
+		t.Errorf("%.500s", a.text)
+	}
+}
+
+// Whatever a secret is refused with, the answer and the log hold no piece of it.
+func TestLiteralSecretsAreRefused(t *testing.T) {
+	each(t, func(t *testing.T, s *site) {
+		_, key := s.create(s.admin, map[string]any{"name": "bait"})
+		for _, document := range []string{
+			`mutation { verifyApiKey(input: {secret: "` + key + `"}) { code } }`,
+			`mutation { verifyApiKey(input: {secret: """` + key + `"""}) { code } }`,
+			`mutation { verifyApiKey(input: {secret: ["` + key + `"]}) { code } }`,
+			`mutation { verifyApiKey(input: {secret: ` + key + `}) { code } }`,
+			`mutation($s: String! = "` + key + `") { verifyApiKey(input: {secret: $s}) { code } }`,
+			`mutation($i: VerifyApiKeyInput! = {secret: "` + key + `"}) { verifyApiKey(input: $i) { code } }`,
+			`mutation { claimRotation(input: {claimToken: "` + key + `"}) { secret } }`,
+		} {
+			a := s.ask(s.admin, document, nil)
+			if len(a.Errors) == 0 || !slices.ContainsFunc(a.codes(), func(code string) bool { return code == "graphql.secret_in_document" }) || a.Data != nil {
+				t.Errorf("%s: %s", document, a.text)
+			}
+		}
+		s.absent(t, key)
+		if code := s.ask(s.admin, `mutation($s: String!) { verifyApiKey(input: {secret: $s}) { code } }`, map[string]any{"s": key}).str(t, "verifyApiKey", "code"); code != "VALID" {
+			t.Errorf("as a variable: %s", code)
+		}
+	})
+}
+
+func (a answer) codes() []string {
+	var codes []string
+	for _, e := range a.Errors {
+		codes = append(codes, e.Extensions.Code)
+	}
+	return codes
+}

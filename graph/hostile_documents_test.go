@@ -74,6 +74,8 @@ var hostiles = []hostile{
 	{"directives everywhere", `{viewerKey{` + repeated(200, "id@include(if:true)") + `}}`, "", ""},
 	{"operations × 1 000", repeated(1_000, "query Q%d{viewerKey{id}}"), "", tooComplex},
 	{"operations with all fragments", strings.ReplaceAll(repeated(50, "query Q%d{viewerKey{ALL}} "), "ALL", repeated(10, "...F%d ")) + repeated(10, "fragment F%d on ApiKey{"+repeated(100, "id ")+"} "), "", tooComplex},
+	{"as much validation as is let through", strings.ReplaceAll(repeated(19, "query Q%d{viewerKey{ALL}} "), "ALL", repeated(10, "...F%d ")) + repeated(10, "fragment F%d on ApiKey{"+repeated(95, "id ")+"} "), "", invalid},
+	{"as much cost as is let through", `{apiKeys(first:100){nodes{` + repeated(99, "a%d:replacedBy{"+repeated(9, "id ")+"}") + `id}}}`, "", ""},
 	{"inline fragments", `{viewerKey{` + repeated(650, "...on ApiKey{id}") + `}}`, "", ""},
 	{"deep", `{viewerKey` + nested(49, "{replaces", "{id}", "}") + `}`, "", tooComplex},
 	{"deep, within the syntax", `{viewerKey` + nested(40, "{replaces", "{id}", "}") + `}`, "", tooComplex},
