@@ -90,12 +90,15 @@ func (p *program) serve(ctx context.Context, migrate, printKey, work bool) error
 	return p.server(core).Run(ctx, listener)
 }
 
+// strangers is how many requests a second one network may send without a key that works.
+const strangers = 50
+
 // server wires the doors to the store.
 func (p *program) server(c *core) *server.Server {
 	authenticator := &auth.Authenticator{
 		Keys: c.keys, Log: p.log,
 		PerKey:     ratelimit.New[string](p.config.RateLimit, 2*p.config.RateLimit, time.Now),
-		PerNetwork: ratelimit.New[netip.Prefix](50, 500, time.Now),
+		PerNetwork: ratelimit.New[netip.Prefix](strangers, 10*strangers, time.Now),
 	}
 	var playground http.Handler
 	if p.config.Playground {

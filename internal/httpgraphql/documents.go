@@ -7,6 +7,9 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
+// hash is the SHA-256 of a document's text, in hex.
+type hash string
+
 // document is one that was parsed and found valid; it is shared and not changed.
 type document struct {
 	*ast.QueryDocument
@@ -27,12 +30,12 @@ const (
 // lock: two generations take turns, and what is found in the older one moves
 // on to the newer; what was in the older one goes when the newer is full.
 type documents struct {
-	newer, older atomic.Pointer[sync.Map] // by text, and by the SHA-256 of it, which is never the text of one
+	newer, older atomic.Pointer[sync.Map] // by text, and by hash if they were persisted
 	mu           sync.Mutex
 	bytes        int // of the newer, under mu
 }
 
-func (d *documents) find(name string) *document {
+func (d *documents) find(name any) *document {
 	if found := look(d.newer.Load(), name); found != nil {
 		return found
 	}
@@ -43,7 +46,7 @@ func (d *documents) find(name string) *document {
 	return found
 }
 
-func look(generation *sync.Map, name string) *document {
+func look(generation *sync.Map, name any) *document {
 	if generation == nil {
 		return nil
 	}
@@ -52,7 +55,7 @@ func look(generation *sync.Map, name string) *document {
 	return kept
 }
 
-func (d *documents) keep(name string, kept *document) {
+func (d *documents) keep(name any, kept *document) {
 	bytes := bytesOfDocument + bytesOfText*len(kept.text)
 	if bytes > maxDocuments/8 {
 		return

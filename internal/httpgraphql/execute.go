@@ -22,11 +22,11 @@ type operation struct {
 }
 
 func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (*operation, gqlerror.List) {
-	hash, err := h.persisted(params)
+	persisted, err := h.persisted(params)
 	if err != nil {
 		return nil, gqlerror.List{err}
 	}
-	d, errs := h.document(ctx, params.Query, hash)
+	d, errs := h.document(ctx, params.Query, persisted)
 	if len(errs) > 0 {
 		return nil, errs
 	}
@@ -62,9 +62,9 @@ func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (*op
 
 // document answers a valid document, prepared only once while it is kept. It is found by its hash, too, if
 // there is one.
-func (h *handler) document(ctx context.Context, text, hash string) (*document, gqlerror.List) {
+func (h *handler) document(ctx context.Context, text string, persisted hash) (*document, gqlerror.List) {
 	d := h.documents.find(text)
-	if d != nil && hash == "" {
+	if d != nil && persisted == "" {
 		return d, nil
 	}
 	if d == nil {
@@ -80,8 +80,8 @@ func (h *handler) document(ctx context.Context, text, hash string) (*document, g
 		return d, nil // a secret of ours stands in it where nobody expects one
 	}
 	h.documents.keep(text, d)
-	if hash != "" {
-		h.documents.keep(hash, d)
+	if persisted != "" {
+		h.documents.keep(persisted, d)
 	}
 	return d, nil
 }

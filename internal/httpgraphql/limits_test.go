@@ -120,6 +120,7 @@ func TestPersistedQueries(t *testing.T) {
 		{"known", "", named("{name}"), "", ""},
 		{"asked for before without a hash", "{find}", "", "", ""},
 		{"and not by it", "", named("{find}"), "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"},
+		{"a hash in its place", hash("{name}"), "", CodeParseFailed, ""},
 		{"of another document", "{name nothing}", named("{name}"), CodeMalformed, "The hash of the persisted query is not the SHA-256 of the document."},
 		{"an invalid one", "{nme}", named("{nme}"), CodeValidationFailed, `Cannot query field "nme" on type "Query". Did you mean "name"?`},
 		{"is not kept", "", named("{nme}"), "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"},

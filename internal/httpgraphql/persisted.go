@@ -31,27 +31,28 @@ var (
 
 var sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// persisted puts the document into params that they name by its hash, which is empty when they do not.
-func (h *handler) persisted(params *graphql.RawParams) (hash string, err *gqlerror.Error) {
-	extension, named := params.Extensions["persistedQuery"]
-	if !named || extension == nil {
+// persisted puts the document into params that they name by its hash alone. It answers the hash of one that came
+// along with it.
+func (h *handler) persisted(params *graphql.RawParams) (hash, *gqlerror.Error) {
+	extension := params.Extensions["persistedQuery"]
+	if extension == nil {
 		return "", nil
 	}
 	members, _ := extension.(map[string]any)
-	hash, _ = members["sha256Hash"].(string)
-	if members["version"] != json.Number("1") || !sha256Hex.MatchString(hash) {
+	named, _ := members["sha256Hash"].(string)
+	if members["version"] != json.Number("1") || !sha256Hex.MatchString(named) {
 		return "", persistedNotSupported
 	}
 	if params.Query == "" {
-		d := h.documents.find(hash)
+		d := h.documents.find(hash(named))
 		if d == nil {
 			return "", persistedNotFound
 		}
 		params.Query = d.text
 		return "", nil
 	}
-	if sum := sha256.Sum256([]byte(params.Query)); hex.EncodeToString(sum[:]) != hash {
+	if sum := sha256.Sum256([]byte(params.Query)); hex.EncodeToString(sum[:]) != named {
 		return "", wrongHash
 	}
-	return hash, nil
+	return hash(named), nil
 }
