@@ -16,7 +16,6 @@ import (
 	"testing"
 
 	"github.com/keytag/keytag/graph"
-	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/store/storetest"
 	"github.com/keytag/keytag/internal/telemetry"
 )
@@ -24,8 +23,7 @@ import (
 // What is refused, and what is let through, cost work that is bounded: the request's line counts it.
 func TestHostileDocuments(t *testing.T) {
 	bounds := map[string]float64{"document_tokens": 4_001, "document_visits": 22_000, "document_merges": 22_000}
-	storetest.Each(t, func(t *testing.T, st *store.Store) {
-		s := newSite(t, st)
+	each(t, func(t *testing.T, s *site) {
 		for _, h := range hostiles {
 			body := h.body()
 			if len(body) > 1<<20 {
@@ -54,14 +52,12 @@ func TestHostileDocuments(t *testing.T) {
 				}
 			}
 		}
-		_ = st
 	})
 }
 
 // Limits at their exact bounds.
 func TestLimitsOfADocument(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, st *store.Store) {
-		s := newSite(t, st)
+	each(t, func(t *testing.T, s *site) {
 		for _, c := range []struct {
 			within, beyond string
 			message        string

@@ -21,30 +21,30 @@ type operation struct {
 	cost     int64
 }
 
-func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (*operation, gqlerror.List) {
+func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (operation, gqlerror.List) {
 	persisted, err := h.persisted(params)
 	if err != nil {
-		return nil, gqlerror.List{err}
+		return operation{}, gqlerror.List{err}
 	}
 	d, errs := h.document(ctx, params.Query, persisted)
 	if len(errs) > 0 {
-		return nil, errs
+		return operation{}, errs
 	}
 	definition := d.Operations.ForName(params.OperationName)
 	if definition == nil {
-		return nil, gqlerror.List{noOperation(params.OperationName)}
+		return operation{}, gqlerror.List{noOperation(params.OperationName)}
 	}
 	variables, problem := validator.VariableValues(h.Schema.Schema(), definition, params.Variables)
 	if problem != nil {
-		return nil, gqlerror.List{explainVariable(problem)}
+		return operation{}, gqlerror.List{explainVariable(problem)}
 	}
 	estimate := &d.estimates[slices.Index(d.Operations, definition)]
 	cost := estimate.cost(variables, h.Limits)
 	telemetry.Annotate(ctx, slog.String("operation", shorten(telemetry.Redact(definition.Name), 64)), slog.Int64("cost", cost))
 	if err := h.Limits.affordable(estimate.depth, cost); err != nil {
-		return nil, gqlerror.List{err}
+		return operation{}, gqlerror.List{err}
 	}
-	return &operation{prepared: d.prepared, cost: cost, OperationContext: &graphql.OperationContext{
+	return operation{prepared: d.prepared, cost: cost, OperationContext: &graphql.OperationContext{
 		RawQuery:             params.Query,
 		Variables:            variables,
 		OperationName:        params.OperationName,
@@ -120,7 +120,7 @@ func (h *handler) prepare(text string, w *work) (*document, gqlerror.List) {
 const cheap = 100
 
 // execute runs an operation.
-func (h *handler) execute(ctx context.Context, o *operation) *graphql.Response {
+func (h *handler) execute(ctx context.Context, o operation) *graphql.Response {
 	if h.Timeout > 0 && o.cost > cheap && o.Operation.Operation == ast.Query {
 		limited, cancel := context.WithTimeout(ctx, h.Timeout)
 		defer cancel()
