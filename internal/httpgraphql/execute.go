@@ -21,6 +21,7 @@ type operation struct {
 	cost     int64
 }
 
+// operation answers what params ask for, or why it is not to run.
 func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (operation, gqlerror.List) {
 	persisted, err := h.persisted(params)
 	if err != nil {
