@@ -14,6 +14,7 @@ COUNT ?= 1
 STEPS ?= 50000
 FILTERS ?= 20000
 HISTORIES ?= 300
+DOCUMENTS ?= 100000
 N ?= 1000000
 KEYS ?= 1000000
 DATABASE ?= sqlite://bench.db
@@ -33,7 +34,7 @@ build: ## Build bin/keytag, one static binary
 
 ##@ Test
 
-.PHONY: test test-plans fuzz bench test-browser test-readme test-shell test-examples test-rights test-find test-kills test-linear bench-data bench-policy bench-find bench-hot
+.PHONY: test test-plans fuzz bench test-browser test-readme test-shell test-examples test-hostile test-rights test-find test-kills test-linear bench-data bench-policy bench-find bench-hot
 test: postgres ## Run every test, on SQLite and PostgreSQL
 	go run ./internal/store/storetest/withpostgres go test -count=$(COUNT) ./...
 
@@ -58,6 +59,11 @@ test-shell: build ## Run the examples of docs/shell.md against the real server
 
 test-examples: build examples-build ## Run the clients of examples/, and the tools of examples/checks, against the real server
 	@scripts/with-server $(EXAMPLES) run --silent test
+
+test-hostile: ## Send DOCUMENTS mutated ones (100000) to a server, and compare what it says of them with graphql-js
+	@test -d examples/node_modules || $(EXAMPLES) ci
+	KEYTAG_TEST_DOCUMENTS=$(DOCUMENTS) KEYTAG_TEST_GRAPHQL_JS=$(CURDIR)/examples/checks/validity.js \
+	  go test -count=1 -v -timeout 60m -run TestMutatedDocuments ./graph
 
 test-rights: postgres ## Look 100000 steps long for a way to gain a right: STEPS on each database (50000)
 	KEYTAG_TEST_STEPS=$(STEPS) go run ./internal/store/storetest/withpostgres \
@@ -147,9 +153,12 @@ tidy-check: ## Fail unless go.mod and go.sum are tidy
 	go -C tools mod tidy -diff
 	go -C examples/go mod tidy -diff
 
-check: lint tidy-check generate-check test fuzz-some test-readme test-shell test-examples playground-check test-browser ## Everything that has to pass before a change lands
+check: lint tidy-check generate-check test fuzz-some test-readme test-shell test-examples test-hostile-some playground-check test-browser ## Everything that has to pass before a change lands
 
-.PHONY: fuzz-some
+.PHONY: fuzz-some test-hostile-some
+test-hostile-some: ## The fraction of test-hostile that every change gets: 5000 documents
+	$(MAKE) test-hostile DOCUMENTS=5000
+
 fuzz-some: ## The fraction of the fuzzing that every change gets: 30000 runs a parser
 	$(MAKE) fuzz FUZZTIME=30000x
 

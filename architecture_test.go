@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"internal/job":       {},
 	"internal/seal":      {},
 	"internal/telemetry": {},
+	"internal/ratelimit": {},
 	"internal/web":       {},
 	"internal/change":    {},
 	"internal/catalogue": {"internal/scope"},
@@ -72,7 +73,7 @@ var mayImport = map[string][]string{
 
 	"internal/httpgraphql": {"internal/telemetry"},
 	"internal/server":      {"internal/telemetry"},
-	"internal/auth":        join(ground, "internal/keys"),
+	"internal/auth":        join(ground, "internal/keys", "internal/ratelimit"),
 	"graph/generate":       {},
 	"graph/model":          join(ground, "ent/db", "internal/keys", "internal/directory", "internal/alert", "internal/audit"),
 	"graph":                join(ground, "ent/db", "graph/...", "internal/keys", "internal/directory", "internal/alert", "internal/audit", "internal/httpgraphql"),

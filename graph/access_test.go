@@ -115,7 +115,8 @@ func TestWithoutAKey(t *testing.T) {
 			if strings.HasPrefix(f.Name, "__") {
 				continue
 			}
-			a := s.ask("", call(f), nil)
+			query, variables := hidden(call(f))
+			a := s.ask("", query, variables)
 			switch {
 			case f.Name == "serverInfo":
 				if len(a.Errors) > 0 || a.Data["serverInfo"] == nil {
@@ -186,7 +187,8 @@ func TestAKeyWithoutScopes(t *testing.T) {
 			if f.Directives.ForName("hasScope") == nil {
 				continue
 			}
-			if a := s.ask(text, call(f), nil); len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "auth.forbidden" || a.Data[f.Name] != nil {
+			query, variables := hidden(call(f))
+			if a := s.ask(text, query, variables); len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "auth.forbidden" || a.Data[f.Name] != nil {
 				t.Errorf("%s: %s", f.Name, a.text)
 			}
 		}

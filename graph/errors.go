@@ -14,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/keytag/keytag/internal/fault"
+	"github.com/keytag/keytag/internal/httpgraphql"
 )
 
 // codeInternal marks a fault of ours; what it was stands in the log under the request id.
@@ -42,6 +43,13 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		if place, argument := argumentPath(ctx, path); located != nil && argument != "" {
 			// A literal that the document's validation lets through, such as {} for a number.
 			return present(place, "input.invalid", argument+" is not a value of its type", []string{argument}, nil)
+		}
+		switch ctx.Err() {
+		case context.Canceled:
+			return present(path, httpgraphql.CodeInterrupted, "the request was given up", nil, nil)
+		case context.DeadlineExceeded:
+			log.WarnContext(ctx, "timed out", "error", err, "path", path.String())
+			return present(path, httpgraphql.CodeTimedOut, fmt.Sprintf("the query takes longer than %s; ask for less", timeout), nil, nil)
 		}
 		log.ErrorContext(ctx, "fault", "error", err, "path", path.String())
 		return present(path, codeInternal, "internal error; the server's log tells more under the request id", nil, nil)
@@ -104,6 +112,8 @@ func statusOf(err *gqlerror.Error) int {
 		return http.StatusForbidden
 	case "auth.ambiguous", fault.CodeProbe:
 		return http.StatusBadRequest
+	case fault.CodeRateLimited:
+		return http.StatusTooManyRequests
 	case fault.CodeUnavailable:
 		return http.StatusServiceUnavailable
 	}

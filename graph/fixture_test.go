@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -176,6 +178,18 @@ func (s *site) ask(key, query string, variables map[string]any) answer {
 			h.Set("Authorization", "Bearer "+key)
 		}
 	})
+}
+
+var secretLiteral = regexp.MustCompile(`\b(secret|claimToken): ("[^"]*")`)
+
+// hidden moves the secret that a mutation holds, if any, into a variable, since documents may hold none.
+func hidden(mutation string) (string, map[string]any) {
+	found := secretLiteral.FindStringSubmatch(mutation)
+	if found == nil {
+		return mutation, nil
+	}
+	mutation = strings.Replace(secretLiteral.ReplaceAllString(mutation, "$1: $$hidden"), "mutation", "mutation($hidden: String!)", 1)
+	return mutation, map[string]any{"hidden": strings.Trim(found[2], `"`)}
 }
 
 func (s *site) post(body string, with func(http.Header)) answer {

@@ -19,6 +19,7 @@ import (
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/httpgraphql"
 	"github.com/keytag/keytag/internal/keys"
+	"github.com/keytag/keytag/internal/page"
 	"github.com/keytag/keytag/internal/principal"
 )
 
@@ -30,7 +31,18 @@ type Options struct {
 	Log           *slog.Logger
 }
 
-const maxTokens = 4_000 // of a document
+// limits let through whatever programs and people send, generously, and nothing that takes more than 25 ms
+// to refuse.
+var limits = httpgraphql.Limits{
+	Bytes: 100_000, Tokens: 4_000, NameBytes: 128, Nesting: 50, Literals: 10,
+	Operations: 50, Fragments: 100, Selections: 2_000, Aliases: 200, Directives: 200, Variables: 100,
+	Visits: 20_000, Merges: 20_000,
+	Depth: 25, Cost: 100_000, Page: page.DefaultSize, MaxPage: page.MaxSize,
+	Values: 4_000,
+}
+
+// timeout of a query.
+const timeout = 10 * time.Second
 
 // NewHandler answers GraphQL over HTTP from r.
 func NewHandler(r *Resolver, o Options) http.Handler {
@@ -41,7 +53,8 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 			Directives: generated.DirectiveRoot{HasScope: hasScope, Authenticated: authenticated},
 		}),
 		Introspection: o.Introspection,
-		MaxTokens:     maxTokens,
+		Limits:        limits,
+		Timeout:       timeout,
 		Authenticate: func(r *http.Request) (context.Context, *gqlerror.Error) {
 			ctx, err := o.Authenticate(r)
 			if err != nil {

@@ -307,7 +307,8 @@ func (p *party) ask(key, document string) answer {
 	p.t.Helper()
 	p.asked++
 	p.wrote = p.wrote || strings.HasPrefix(document, "mutation")
-	body, err := json.Marshal(map[string]string{"query": document})
+	query, variables := hidden(document)
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
 		p.t.Fatal(err)
 	}

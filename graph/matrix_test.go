@@ -223,9 +223,9 @@ func TestTheMatrixOfMutations(t *testing.T) {
 				w.begin()
 				key := w.keyOf(caller(c), r)
 				w.caller = key
-				document := w.fill("mutation { it: " + asked[name] + " {" + payloadOf(f) + " } }")
+				document, variables := hidden(w.fill("mutation { it: " + asked[name] + " {" + payloadOf(f) + " } }"))
 				before := w.dump()
-				a := s.ask(key, document, nil)
+				a := s.ask(key, document, variables)
 				got := done(a)
 				if got != want {
 					t.Errorf("%s, %s: got %s, want %s\n%s\n%.600s", name, callers[c], got, want, document, a.text)

@@ -105,7 +105,8 @@ func (r *tokens) last() string {
 // asMia asks as the holder of mia's key for something that must succeed.
 func (d *desk) asMia(t *testing.T, mutation, query string) {
 	t.Helper()
-	if a := d.ask(d.text, query, nil); len(a.Errors) > 0 || a.Data[mutation] == nil || refusalsOf(a, mutation) != nil {
+	query, variables := hidden(query)
+	if a := d.ask(d.text, query, variables); len(a.Errors) > 0 || a.Data[mutation] == nil || refusalsOf(a, mutation) != nil {
 		t.Fatal(a.text)
 	}
 }

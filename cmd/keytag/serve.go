@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"github.com/keytag/keytag/internal/auth"
 	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/keys"
+	"github.com/keytag/keytag/internal/ratelimit"
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/server"
 	"github.com/keytag/keytag/internal/telemetry"
@@ -97,9 +99,16 @@ func (p *program) serve(ctx context.Context, migrate, printKey, work bool) error
 	return server.Run(ctx, listener)
 }
 
+// strangers is how many requests a second one network may send without a key that works.
+const strangers = 50
+
 // server wires the doors to the store.
 func (p *program) server(c *core) *server.Server {
-	authenticator := &auth.Authenticator{Keys: c.keys, Log: p.log}
+	authenticator := &auth.Authenticator{
+		Keys: c.keys, Log: p.log,
+		PerKey:     ratelimit.New[string](p.config.RateLimit, 2*p.config.RateLimit, time.Now),
+		PerNetwork: ratelimit.New[netip.Prefix](strangers, 10*strangers, time.Now),
+	}
 	var playground http.Handler
 	if p.config.Playground {
 		playground = web.Playground()
@@ -110,6 +119,7 @@ func (p *program) server(c *core) *server.Server {
 			&graph.Resolver{Keys: c.keys, Directory: c.directory, Alerts: c.alerts, Trail: &audit.Trail{Store: c.store, Clock: time.Now}, Clock: time.Now, Version: programVersion()},
 			graph.Options{Authenticate: authenticator.Authenticate, Introspection: p.config.Introspection, Log: p.log},
 		),
+		Origins:    p.config.Origins(),
 		Playground: playground,
 		Metrics:    telemetry.Metrics(),
 		Elsewhere:  p.config.AdminListen != "",

@@ -3512,7 +3512,7 @@ var sources = []*ast.Source{
 # Reading order: what can be asked, API keys, finding them, the directory around them, errors, what
 # can be changed. The rules behind the fields are in docs/lifecycle.md.
 
-"Never written to logs, error texts or the audit trail."
+"Never written to logs, error texts or the audit trail. An argument or input field that has it takes a variable: a literal is refused with ` + "`" + `graphql.secret_in_document` + "`" + `."
 directive @sensitive on FIELD_DEFINITION | ARGUMENT_DEFINITION | INPUT_FIELD_DEFINITION
 
 "The calling key must hold this scope, within its owner's role; else ` + "`" + `auth.forbidden` + "`" + `."

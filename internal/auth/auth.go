@@ -6,10 +6,12 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
+	"github.com/keytag/keytag/internal/ratelimit"
 	"github.com/keytag/keytag/internal/telemetry"
 )
 
@@ -17,13 +19,19 @@ import (
 type Authenticator struct {
 	Keys *keys.Authority
 	Log  *slog.Logger
+	// PerKey limits how often a key may be used, by its id. Nil: as often as it likes.
+	PerKey *ratelimit.Limiter[string]
+	// PerNetwork limits requests without a key that works. Those with one are never counted there: whoever
+	// shares the address of an attacker goes on. Nil: no limit.
+	PerNetwork *ratelimit.Limiter[netip.Prefix]
 }
 
 // Authenticate returns the request's context bound to the caller whose key it carries, or unbound
 // when it carries none. Errors are *fault.Error: `auth.ambiguous`, those of
-// keys.Authority.Authenticate, and `auth.unavailable` when the key cannot be looked up.
+// keys.Authority.Authenticate, `auth.unavailable` when the key cannot be looked up, and
+// `request.rate_limited`.
 func (a *Authenticator) Authenticate(r *http.Request) (context.Context, error) {
-	ctx, err := a.authenticate(r)
+	ctx, err := a.withinLimits(r)
 	var refused *fault.Error
 	switch {
 	case errors.As(err, &refused):
@@ -35,6 +43,28 @@ func (a *Authenticator) Authenticate(r *http.Request) (context.Context, error) {
 	}
 	return ctx, err
 }
+
+func (a *Authenticator) withinLimits(r *http.Request) (context.Context, error) {
+	ctx, err := a.authenticate(r)
+	if err == nil {
+		if id, _, ok := keys.ViewerKeyEnd(ctx); ok {
+			telemetry.Annotate(ctx, slog.String("key", id))
+			if !a.PerKey.Allow(id) {
+				return nil, rateLimited
+			}
+			return ctx, nil
+		}
+	}
+	if err != unavailable && !a.PerNetwork.Allow(ratelimit.Network(telemetry.RequestFrom(r.Context()).RemoteIP)) {
+		return nil, rateLimited
+	}
+	return ctx, err
+}
+
+var (
+	rateLimited = &fault.Error{Code: fault.CodeRateLimited, Message: "too many requests; try again in a second"}
+	unavailable = &fault.Error{Code: fault.CodeUnavailable, Message: "the key cannot be checked now; try again"}
+)
 
 func (a *Authenticator) authenticate(r *http.Request) (context.Context, error) {
 	text, err := presented(r.Header)
@@ -53,10 +83,7 @@ func (a *Authenticator) authenticate(r *http.Request) (context.Context, error) {
 		return nil, refused
 	case err != nil:
 		a.Log.ErrorContext(r.Context(), "authenticate", "error", err)
-		return nil, &fault.Error{Code: fault.CodeUnavailable, Message: "the key cannot be checked now; try again"}
-	}
-	if id, _, ok := keys.ViewerKeyEnd(ctx); ok {
-		telemetry.Annotate(ctx, slog.String("key", id))
+		return nil, unavailable
 	}
 	return ctx, nil
 }

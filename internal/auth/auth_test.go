@@ -3,15 +3,19 @@ package auth
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/principal"
+	"github.com/keytag/keytag/internal/ratelimit"
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/store/storetest"
@@ -85,6 +89,53 @@ func TestClosedWithoutADatabase(t *testing.T) {
 		}
 		if text := lines.String(); !strings.Contains(text, `"error"`) || strings.Contains(text, key[len(key)-38:]) {
 			t.Errorf("%s", text)
+		}
+	})
+}
+
+// A key has its own limit. What carries no key that works shares that of its network, which keys that work
+// do not take from.
+func TestRateLimits(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, st *store.Store) {
+		now := time.Date(2026, 8, 31, 10, 0, 0, 0, time.UTC)
+		clock := func() time.Time { return now }
+		log := telemetry.Logger(io.Discard, "debug", "json")
+		authority := keys.New(st, clock, log)
+		var working string
+		if err := directory.New(st, authority, clock).Bootstrap(t.Context(), func(k secret.Secret) error { working = k.Reveal(); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		a := &Authenticator{Keys: authority, Log: log, PerKey: ratelimit.New[string](1, 2, clock), PerNetwork: ratelimit.New[netip.Prefix](1, 3, clock)}
+		for i, step := range []struct {
+			key, address, want string
+		}{
+			{"", "192.0.2.1", ""}, {"wrong", "192.0.2.1", "api_keys.invalid"}, {secret.Mint().Reveal(), "192.0.2.1", "api_keys.invalid"},
+			{"", "192.0.2.1", fault.CodeRateLimited}, {"wrong", "192.0.2.1", fault.CodeRateLimited},
+			{working, "192.0.2.1", ""}, {working, "192.0.2.9", ""}, {working, "192.0.2.1", fault.CodeRateLimited},
+			{"", "192.0.2.2", ""},
+			{"", "2001:db8::1", ""}, {"", "2001:db8::2:3", ""}, {"", "2001:db8::ffff:4:5:6", ""}, {"", "2001:db8::7", fault.CodeRateLimited},
+			{"", "2001:db8:0:1::1", ""},
+			{"wait", "", ""},
+			{"", "192.0.2.1", ""}, {"", "192.0.2.1", fault.CodeRateLimited},
+			{working, "192.0.2.1", ""}, {working, "192.0.2.1", fault.CodeRateLimited},
+		} {
+			if step.key == "wait" {
+				now = now.Add(time.Second)
+				continue
+			}
+			r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
+			r = r.WithContext(telemetry.WithRequest(r.Context(), &telemetry.Request{RemoteIP: netip.MustParseAddr(step.address)}))
+			if step.key != "" {
+				r.Header.Set("X-Api-Key", step.key)
+			}
+			_, err := a.Authenticate(r)
+			got := ""
+			if refused := (*fault.Error)(nil); errors.As(err, &refused) {
+				got = refused.Code
+			}
+			if got != step.want {
+				t.Errorf("step %d: %q, want %q", i, got, step.want)
+			}
 		}
 	})
 }

@@ -24,6 +24,8 @@ type Config struct {
 	SMTPURL          Secret      `env:"KEYTAG_SMTP_URL" usage:"e-mail: smtp://USER:PASSWORD@HOST:587 (STARTTLS) or smtps://USER:PASSWORD@HOST:465"`
 	SMTPFrom         string      `env:"KEYTAG_SMTP_FROM" usage:"sender of e-mail"`
 	TrustedProxies   string      `env:"KEYTAG_TRUSTED_PROXIES" validate:"networks" usage:"CIDR blocks, separated by commas, of proxies whose X-Forwarded-For is believed"`
+	CORSOrigins      string      `env:"KEYTAG_CORS_ORIGINS" validate:"origins" usage:"origins, separated by commas, whose pages may ask from a browser: https://app.example.com"`
+	RateLimit        int         `env:"KEYTAG_RATE_LIMIT" default:"0" validate:"min=0,max=1000000" usage:"requests per second that one key may make; 0 for no limit"`
 	PrivateWebhooks  bool        `env:"KEYTAG_ALLOW_PRIVATE_WEBHOOKS" default:"false" usage:"let webhooks reach loopback and private addresses, and plain http"`
 	LogLevel         string      `env:"KEYTAG_LOG_LEVEL" default:"info" validate:"oneof=debug info warn error" usage:"debug, info, warn or error"`
 	LogFormat        string      `env:"KEYTAG_LOG_FORMAT" validate:"omitempty,oneof=text json" usage:"text or json (default text on a terminal, else json)"`

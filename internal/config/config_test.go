@@ -39,7 +39,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.origins = nil
-	want := `{sqlite://keytag.db 127.0.0.1:8080  http://localhost:8080      false info  true true map[] []}`
+	want := `{sqlite://keytag.db 127.0.0.1:8080  http://localhost:8080       0 false info  true true map[] []}`
 	if fmt.Sprint(got) != want {
 		t.Errorf("got  %v\nwant %s", got, want)
 	}
@@ -79,8 +79,8 @@ func TestEverySettingHasAFlagAndAVariable(t *testing.T) {
 	flags := pflag.NewFlagSet("keytag", pflag.ContinueOnError)
 	Flags(flags)
 	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	want := []string{"admin-listen", "allow-private-webhooks", "bootstrap-key-file", "database-url", "introspection", "listen", "log-format", "log-level",
-		"playground", "public-url", "smtp-from", "trusted-proxies"}
+	want := []string{"admin-listen", "allow-private-webhooks", "bootstrap-key-file", "cors-origins", "database-url", "introspection", "listen", "log-format", "log-level",
+		"playground", "public-url", "rate-limit", "smtp-from", "trusted-proxies"}
 	if !slices.Equal(names, want) {
 		t.Errorf("flags %v, want %v", names, want)
 	}
@@ -93,13 +93,35 @@ func TestEverySettingHasAFlagAndAVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.origins = nil
-	if s := fmt.Sprint(got); s != `{postgres://u@h/d [::1]:0  https://keys.example/base /k     false warn json false false map[] []}` {
+	if s := fmt.Sprint(got); s != `{postgres://u@h/d [::1]:0  https://keys.example/base /k      0 false warn json false false map[] []}` {
 		t.Errorf("got %s", s)
 	}
 }
 
+func TestOrigins(t *testing.T) {
+	got, err := load(t, nil, []string{"KEYTAG_CORS_ORIGINS=https://a.example, http://localhost:3000 ,"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"https://a.example", "http://localhost:3000"}; !slices.Equal(got.Origins(), want) {
+		t.Errorf("%q, want %q", got.Origins(), want)
+	}
+}
+
+const noOrigin = "KEYTAG_CORS_ORIGINS: must be origins such as https://app.example.com, without a path, separated by commas, got "
+
 func TestWrongValuesNameWhatIsAllowed(t *testing.T) {
 	cases := []struct{ entry, want string }{
+		{"KEYTAG_RATE_LIMIT=-1", `KEYTAG_RATE_LIMIT: must be between 0 and 1000000, got "-1"`},
+		{"KEYTAG_RATE_LIMIT=1000001", `KEYTAG_RATE_LIMIT: must be between 0 and 1000000, got "1000001"`},
+		{"KEYTAG_RATE_LIMIT=many", `KEYTAG_RATE_LIMIT: must be a whole number, got "many"`},
+		{"KEYTAG_CORS_ORIGINS=*", noOrigin + `"*"`},
+		{"KEYTAG_CORS_ORIGINS=null", noOrigin + `"null"`},
+		{"KEYTAG_CORS_ORIGINS=https://*.example", noOrigin + `"https://*.example"`},
+		{"KEYTAG_CORS_ORIGINS=https://a.example/", noOrigin + `"https://a.example/"`},
+		{"KEYTAG_CORS_ORIGINS=https://a.example:443", noOrigin + `"https://a.example:443"`},
+		{"KEYTAG_CORS_ORIGINS=https://a.example, ftp://b.example", noOrigin + `"https://a.example, ftp://b.example"`},
+		{"KEYTAG_CORS_ORIGINS=https://A.example", noOrigin + `"https://A.example"`},
 		{"KEYTAG_LISTEN=8080", `KEYTAG_LISTEN: must be host:port (an empty host means every address), got "8080"`},
 		{"KEYTAG_LISTEN=:http", `KEYTAG_LISTEN: must be host:port (an empty host means every address), got ":http"`},
 		{"KEYTAG_LISTEN=:65536", `KEYTAG_LISTEN: must be host:port (an empty host means every address), got ":65536"`},

@@ -111,8 +111,16 @@ func read(variable, path string) (string, error) {
 }
 
 func assign(field reflect.Value, variable, text string) error {
-	if field.Kind() == reflect.String {
+	switch field.Kind() {
+	case reflect.String:
 		field.SetString(text)
+		return nil
+	case reflect.Int:
+		value, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("%s: must be a whole number, got %q", variable, shorten(text))
+		}
+		field.SetInt(int64(value))
 		return nil
 	}
 	value, err := strconv.ParseBool(text)

@@ -27,6 +27,7 @@ func newRules() *validator.Validate {
 		"database_url":   isDatabaseURL,
 		"listen":         isListen,
 		"public_url":     isPublicURL,
+		"origins":        func(text string) bool { _, err := parseOrigins(text); return err == nil },
 		"networks":       func(text string) bool { _, err := parseNetworks(text); return err == nil },
 		"encryption_key": func(text string) bool { _, err := seal.Parse(text); return err == nil },
 	} {
@@ -57,6 +58,10 @@ func allowed(wrong validator.FieldError) string {
 		return "sqlite://PATH or postgres://USER@HOST/NAME"
 	case "listen":
 		return "host:port (an empty host means every address)"
+	case "origins":
+		return "origins such as https://app.example.com, without a path, separated by commas"
+	case "min", "max":
+		return "between 0 and 1000000"
 	case "networks":
 		return "CIDR blocks such as 10.0.0.0/8, separated by commas"
 	case "encryption_key":
@@ -132,6 +137,35 @@ func (c Config) Mail() (*mail.Sender, error) {
 		return nil, errors.New("KEYTAG_SMTP_FROM: must be set when KEYTAG_SMTP_URL is")
 	}
 	return mail.New(c.SMTPURL.Reveal(), c.SMTPFrom)
+}
+
+// Origins are those whose pages may ask from a browser.
+func (c Config) Origins() []string {
+	origins, _ := parseOrigins(c.CORSOrigins) // valid once Load has returned it
+	return origins
+}
+
+// parseOrigins reads origins as browsers write them (RFC 6454 §6.2): in lower case, without a port that
+// is that of the scheme.
+func parseOrigins(text string) ([]string, error) {
+	var origins []string
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		parsed, err := url.Parse(part)
+		if err != nil {
+			return nil, err
+		}
+		origin := parsed.Scheme + "://" + parsed.Host
+		standard := map[string]string{"http": "80", "https": "443"}[parsed.Scheme]
+		if standard == "" || parsed.Port() == standard || parsed.Hostname() == "" ||
+			origin != part || origin != strings.ToLower(origin) || strings.Contains(origin, "*") {
+			return nil, fmt.Errorf("no origin: %s", part)
+		}
+		origins = append(origins, origin)
+	}
+	return origins, nil
 }
 
 // Proxies are the blocks of addresses whose X-Forwarded-For is believed.

@@ -101,6 +101,7 @@ const (
 	CodeForbidden       = "auth.forbidden"
 	CodeUnavailable     = "auth.unavailable"
 	CodeProbe           = "probe.not_allowed"
+	CodeRateLimited     = "request.rate_limited"
 )
 
 // Unauthenticated is the answer to a request without a key where one is needed.

@@ -28,9 +28,13 @@ func explainSyntax(err error) *gqlerror.Error {
 }
 
 func explainInvalid(errs gqlerror.List) gqlerror.List {
-	explained := make(gqlerror.List, 0, min(len(errs), maxErrors))
-	for _, err := range errs[:min(len(errs), maxErrors)] {
-		explained = append(explained, invalid(err.Locations, withoutLiterals(err.Message)))
+	explained := make(gqlerror.List, 0, len(errs))
+	for _, err := range errs {
+		code := CodeValidationFailed
+		if err.Rule == secretsAreVariables.Name {
+			code = CodeSecretInDocument
+		}
+		explained = append(explained, about(err, code, withoutLiterals(err.Message)))
 	}
 	return explained
 }
@@ -137,8 +141,8 @@ func variablePath(path ast.Path) string {
 			if i > 0 {
 				text.WriteByte('.')
 			}
-			if name.MatchString(string(element)) {
-				text.WriteString(shorten(telemetry.Redact(string(element)), 64))
+			if len(element) <= 64 && name.MatchString(string(element)) {
+				text.WriteString(telemetry.Redact(string(element)))
 			} else {
 				text.WriteString("…")
 			}

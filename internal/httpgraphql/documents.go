@@ -7,10 +7,15 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
+// hash is the SHA-256 of a document's text, in hex.
+type hash string
+
 // document is one that was parsed and found valid; it is shared and not changed.
 type document struct {
 	*ast.QueryDocument
-	prepared any
+	text      string
+	estimates []estimate // of Operations
+	prepared  any
 }
 
 const (
@@ -25,33 +30,33 @@ const (
 // lock: two generations take turns, and what is found in the older one moves
 // on to the newer; what was in the older one goes when the newer is full.
 type documents struct {
-	newer, older atomic.Pointer[sync.Map] // by text
+	newer, older atomic.Pointer[sync.Map] // by text, and by hash if they were persisted
 	mu           sync.Mutex
 	bytes        int // of the newer, under mu
 }
 
-func (d *documents) find(text string) *document {
-	if found := look(d.newer.Load(), text); found != nil {
+func (d *documents) find(name any) *document {
+	if found := look(d.newer.Load(), name); found != nil {
 		return found
 	}
-	found := look(d.older.Load(), text)
+	found := look(d.older.Load(), name)
 	if found != nil {
-		d.keep(text, found)
+		d.keep(name, found)
 	}
 	return found
 }
 
-func look(generation *sync.Map, text string) *document {
+func look(generation *sync.Map, name any) *document {
 	if generation == nil {
 		return nil
 	}
-	found, _ := generation.Load(text)
+	found, _ := generation.Load(name)
 	kept, _ := found.(*document)
 	return kept
 }
 
-func (d *documents) keep(text string, kept *document) {
-	bytes := bytesOfDocument + bytesOfText*len(text)
+func (d *documents) keep(name any, kept *document) {
+	bytes := bytesOfDocument + bytesOfText*len(kept.text)
 	if bytes > maxDocuments/8 {
 		return
 	}
@@ -64,7 +69,7 @@ func (d *documents) keep(text string, kept *document) {
 		d.newer.Store(newer)
 		d.bytes = 0
 	}
-	if _, loaded := newer.LoadOrStore(text, kept); !loaded {
+	if _, loaded := newer.LoadOrStore(name, kept); !loaded {
 		d.bytes += bytes
 	}
 }

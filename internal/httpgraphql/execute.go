@@ -2,32 +2,50 @@ package httpgraphql
 
 import (
 	"context"
+	"log/slog"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
-	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/keytag/keytag/internal/telemetry"
 )
 
-// operation is what a request asks for, with what Prepare made of its document.
-func (h *handler) operation(params *graphql.RawParams) (*graphql.OperationContext, any, gqlerror.List) {
-	d, errs := h.document(params.Query)
+// operation is what a request asks for.
+type operation struct {
+	*graphql.OperationContext
+	prepared any // of its document, by Prepare
+	cost     int64
+}
+
+// operation answers what params ask for, or why it is not to run.
+func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (operation, gqlerror.List) {
+	persisted, err := h.persisted(params)
+	if err != nil {
+		return operation{}, gqlerror.List{err}
+	}
+	d, errs := h.document(ctx, params.Query, persisted)
 	if len(errs) > 0 {
-		return nil, nil, errs
+		return operation{}, errs
 	}
 	definition := d.Operations.ForName(params.OperationName)
 	if definition == nil {
-		return nil, nil, gqlerror.List{noOperation(params.OperationName)}
+		return operation{}, gqlerror.List{noOperation(params.OperationName)}
 	}
-	variables, err := validator.VariableValues(h.Schema.Schema(), definition, params.Variables)
-	if err != nil {
-		return nil, nil, gqlerror.List{explainVariable(err)}
+	variables, problem := validator.VariableValues(h.Schema.Schema(), definition, params.Variables)
+	if problem != nil {
+		return operation{}, gqlerror.List{explainVariable(problem)}
 	}
-	return &graphql.OperationContext{
+	estimate := &d.estimates[slices.Index(d.Operations, definition)]
+	cost := estimate.cost(variables, h.Limits)
+	telemetry.Annotate(ctx, slog.String("operation", shorten(telemetry.Redact(definition.Name), 64)), slog.Int64("cost", cost))
+	if err := h.Limits.affordable(estimate.depth, cost); err != nil {
+		return operation{}, gqlerror.List{err}
+	}
+	return operation{prepared: d.prepared, cost: cost, OperationContext: &graphql.OperationContext{
 		RawQuery:             params.Query,
 		Variables:            variables,
 		OperationName:        params.OperationName,
@@ -40,29 +58,62 @@ func (h *handler) operation(params *graphql.RawParams) (*graphql.OperationContex
 			return next(ctx)
 		},
 		RootResolverMiddleware: h.RootField,
-	}, d.prepared, nil
+	}}, nil
 }
 
-// document answers a valid document, parsed only once while it is kept.
-func (h *handler) document(text string) (*document, gqlerror.List) {
-	if d := h.documents.find(text); d != nil {
+// document answers a valid document, prepared only once while it is kept. It is found by its hash, too, if
+// there is one.
+func (h *handler) document(ctx context.Context, text string, persisted hash) (*document, gqlerror.List) {
+	d := h.documents.find(text)
+	if d != nil && persisted == "" {
 		return d, nil
 	}
-	parsed, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, h.MaxTokens)
+	if d == nil {
+		var w work
+		var errs gqlerror.List
+		d, errs = h.prepare(text, &w)
+		telemetry.Annotate(ctx, slog.Int("document_tokens", w.tokens), slog.Int("document_visits", w.visits), slog.Int("document_merges", w.merges))
+		if len(errs) > 0 {
+			return nil, errs
+		}
+	}
+	if telemetry.Redact(text) != text {
+		return d, nil // a secret of ours stands in it where nobody expects one
+	}
+	h.documents.keep(text, d)
+	if persisted != "" {
+		h.documents.keep(persisted, d)
+	}
+	return d, nil
+}
+
+// prepare makes a document of a text. Each step does bounded work, given that those before it found
+// nothing wrong.
+func (h *handler) prepare(text string, w *work) (*document, gqlerror.List) {
+	schema := h.Schema.Schema()
+	if err := h.Limits.scan(text, w); err != nil {
+		return nil, gqlerror.List{err}
+	}
+	parsed, err := parser.ParseQuery(&ast.Source{Input: text})
 	if err != nil {
 		return nil, gqlerror.List{explainSyntax(err)}
 	}
 	if len(parsed.Operations) == 0 {
 		return nil, gqlerror.List{invalid(nil, "The document holds no operation.")}
 	}
-	if errs := validator.ValidateWithRules(h.Schema.Schema(), parsed, rules.NewDefaultRules()); len(errs) > 0 {
+	if err := h.Limits.measure(parsed, w); err != nil {
+		return nil, gqlerror.List{err}
+	}
+	if errs := validate(schema, parsed); len(errs) > 0 {
 		return nil, explainInvalid(errs)
 	}
-	d := &document{QueryDocument: parsed}
+	if err := merges(schema, parsed, h.Limits.Merges, w); err != nil {
+		return nil, gqlerror.List{err}
+	}
+	d := &document{QueryDocument: parsed, text: text, estimates: estimates(schema, parsed, h.Limits)}
 	if h.Prepare != nil {
 		d.prepared = h.Prepare(parsed)
 	}
-	h.documents.keep(text, d)
 	return d, nil
 }
 
@@ -76,13 +127,21 @@ func asksFor(operation *ast.OperationDefinition) string {
 	return "several"
 }
 
+// cheap is the cost of an operation whose time needs no watch, which would take some itself.
+const cheap = 100
+
 // execute runs an operation.
-func (h *handler) execute(ctx context.Context, operation *graphql.OperationContext, prepared any) *graphql.Response {
-	telemetry.RequestFrom(ctx).Runs(asksFor(operation.Operation))
-	ctx = graphql.WithOperationContext(ctx, operation)
+func (h *handler) execute(ctx context.Context, o operation) *graphql.Response {
+	telemetry.RequestFrom(ctx).Runs(asksFor(o.Operation))
+	if h.Timeout > 0 && o.cost > cheap && o.Operation.Operation == ast.Query {
+		limited, cancel := context.WithTimeout(ctx, h.Timeout)
+		defer cancel()
+		ctx = limited
+	}
+	ctx = graphql.WithOperationContext(ctx, o.OperationContext)
 	ctx = graphql.WithResponseContext(ctx, h.Present, h.Recover)
 	if h.Begin != nil {
-		begun, err := h.Begin(ctx, operation, prepared)
+		begun, err := h.Begin(ctx, o.OperationContext, o.prepared)
 		if err != nil {
 			return &graphql.Response{Errors: gqlerror.List{h.Present(ctx, err)}}
 		}

@@ -10,26 +10,27 @@ package httpgraphql
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-
-	"github.com/keytag/keytag/internal/telemetry"
 )
 
 // Codes of errors that this package makes.
 const (
-	CodeMalformed        = "request.malformed"         // 400: not a GraphQL request
-	CodeMethod           = "request.method"            // 405: neither GET nor POST, or a mutation by GET
-	CodeNotAcceptable    = "request.not_acceptable"    // 406: no media type of ours is accepted
-	CodeTooLarge         = "request.too_large"         // 413: a body of more than MaxBody bytes
-	CodeMediaType        = "request.media_type"        // 415: a body that is not UTF-8 JSON
-	CodeInterrupted      = "request.interrupted"       // 503: the request was given up while it ran
-	CodeParseFailed      = "graphql.parse_failed"      // the document is no GraphQL
-	CodeValidationFailed = "graphql.validation_failed" // the document or its variables do not fit the schema
+	CodeMalformed        = "request.malformed"          // 400: not a GraphQL request
+	CodeMethod           = "request.method"             // 405: neither GET nor POST, or a mutation by GET
+	CodeNotAcceptable    = "request.not_acceptable"     // 406: no media type of ours is accepted
+	CodeTooLarge         = "request.too_large"          // 413: a body of more than MaxBody bytes
+	CodeMediaType        = "request.media_type"         // 415: a body that is not UTF-8 JSON
+	CodeInterrupted      = "request.interrupted"        // 503: the request was given up while it ran
+	CodeTimedOut         = "request.timed_out"          // a query took longer than Timeout
+	CodeParseFailed      = "graphql.parse_failed"       // the document is no GraphQL
+	CodeValidationFailed = "graphql.validation_failed"  // the document or its variables do not fit the schema
+	CodeSecretInDocument = "graphql.secret_in_document" // a literal where a secret belongs, which only variables may hold
+	CodeTooComplex       = "query.too_complex"          // more than one of Limits
 )
 
 // MaxBody is the size of the largest accepted body in bytes.
@@ -41,8 +42,11 @@ type Options struct {
 	Schema graphql.ExecutableSchema
 	// Introspection lets documents ask for the schema.
 	Introspection bool
-	// MaxTokens is how many tokens a document has at most; 0 for no limit.
-	MaxTokens int
+	// Limits of what a request may ask for.
+	Limits Limits
+	// Timeout is how long a query may take, unless it costs next to nothing: then its context ends. What a
+	// mutation began is not broken off. 0 is no limit.
+	Timeout time.Duration
 	// Authenticate binds the request to its caller before anything of it is
 	// read; an error, with its code set, is the whole answer. Optional.
 	Authenticate func(*http.Request) (context.Context, *gqlerror.Error)
@@ -108,12 +112,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		r = r.WithContext(ctx)
 	}
-	params, refused := read(w, r)
+	params, refused := read(w, r, h.Limits)
 	if refused != nil {
 		h.refuse(w, r, refused)
 		return
 	}
-	operation, prepared, errs := h.operation(params)
+	operation, errs := h.operation(r.Context(), params)
 	if len(errs) > 0 {
 		response := &graphql.Response{Errors: errs}
 		h.write(w, r, response, h.status(response, media))
@@ -123,11 +127,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, queriesOnly)
 		return
 	}
-	telemetry.Annotate(r.Context(), slog.String("operation", shorten(telemetry.Redact(operation.Operation.Name), 64)))
 	if r.Context().Err() != nil {
 		h.refuse(w, r, interrupted)
 		return
 	}
-	response := h.execute(r.Context(), operation, prepared)
+	response := h.execute(r.Context(), operation)
 	h.write(w, r, response, h.status(response, media))
 }

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"unicode/utf8"
 
@@ -43,18 +44,21 @@ func malformed(format string, args ...any) *refusal {
 	return &refusal{status: http.StatusBadRequest, code: CodeMalformed, message: fmt.Sprintf(format, args...)}
 }
 
+// parameters of a GraphQL request.
+var parameters = []string{"query", "operationName", "variables", "extensions"}
+
 // read takes the parameters of the GraphQL request out of the HTTP request.
-func read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
+func read(w http.ResponseWriter, r *http.Request, l Limits) (*graphql.RawParams, *refusal) {
 	switch r.Method {
 	case http.MethodPost:
-		return readBody(w, r)
+		return readBody(w, r, l)
 	case http.MethodGet, http.MethodHead:
-		return decodeQueryString(r.URL.RawQuery)
+		return decodeQueryString(r.URL.RawQuery, l)
 	}
 	return nil, wrongMethod
 }
 
-func readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
+func readBody(w http.ResponseWriter, r *http.Request, l Limits) (*graphql.RawParams, *refusal) {
 	if !isJSON(r.Header) {
 		return nil, wrongMedia
 	}
@@ -75,7 +79,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refu
 	if err != nil {
 		return nil, malformed("The body ended before it was complete.")
 	}
-	return decodeBody(body.Bytes())
+	return decodeBody(body.Bytes(), l)
 }
 
 func isJSON(header http.Header) bool {
@@ -96,9 +100,12 @@ var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
 // decodeBody reads exactly one JSON object. Names count to the letter; members
 // that the specification does not know are ignored, as it leaves them to later
 // versions.
-func decodeBody(body []byte) (*graphql.RawParams, *refusal) {
+func decodeBody(body []byte, l Limits) (*graphql.RawParams, *refusal) {
 	if !utf8.Valid(body) {
 		return nil, malformed("The body must be valid UTF-8.")
+	}
+	if refused := l.values(body); refused != nil {
+		return nil, refused
 	}
 	decoder := decoders.Get().(*jsontext.Decoder)
 	defer func() {
@@ -122,6 +129,12 @@ func decodeBody(body []byte) (*graphql.RawParams, *refusal) {
 			continue
 		}
 		member := token.String()
+		if !slices.Contains(parameters, member) {
+			if _, err := decoder.ReadValue(); err != nil {
+				return nil, notJSON(err, decoder)
+			}
+			continue
+		}
 		value, err := decodeMember(decoder)
 		if err != nil {
 			return nil, notJSON(err, decoder)
@@ -162,13 +175,13 @@ func notJSON(err error, decoder *jsontext.Decoder) *refusal {
 
 // decodeQueryString reads the parameters of a GET request, which may stand
 // there once each. Everything else in the query string is ignored.
-func decodeQueryString(text string) (*graphql.RawParams, *refusal) {
+func decodeQueryString(text string, l Limits) (*graphql.RawParams, *refusal) {
 	values, err := url.ParseQuery(text)
 	if err != nil {
 		return nil, malformed("The query string must be URL-encoded.")
 	}
 	params := new(graphql.RawParams)
-	for _, name := range []string{"query", "operationName", "variables", "extensions"} {
+	for _, name := range parameters {
 		given := values[name]
 		if len(given) == 0 || given[0] == "" && len(given) == 1 {
 			continue
@@ -181,6 +194,9 @@ func decodeQueryString(text string) (*graphql.RawParams, *refusal) {
 		}
 		var value any = given[0]
 		if name == "variables" || name == "extensions" {
+			if refused := l.values([]byte(given[0])); refused != nil {
+				return nil, refused
+			}
 			if value, err = decodeValue([]byte(given[0])); err != nil {
 				return nil, malformed("The parameter `%s` must be a JSON object.", name)
 			}
@@ -203,6 +219,22 @@ func decodeValue(text []byte) (value any, err error) {
 		return nil, errors.New("text after the value")
 	}
 	return value, nil
+}
+
+// values refuses JSON that is made of too many values and names, closing brackets included, before
+// anything is made of it.
+func (l Limits) values(text []byte) *refusal {
+	if l.Values == 0 || len(text) <= l.Values {
+		return nil
+	}
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	for range l.Values {
+		if _, err := decoder.ReadToken(); err != nil {
+			return nil
+		}
+	}
+	return &refusal{status: http.StatusBadRequest, code: CodeTooComplex,
+		message: fmt.Sprintf("The request holds more than %d values and names.", l.Values)}
 }
 
 // set puts one parameter where it belongs. Null is the same as not given.
@@ -234,7 +266,7 @@ func set(params *graphql.RawParams, name string, value any) *refusal {
 }
 
 func complete(params *graphql.RawParams, hasQuery bool) (*graphql.RawParams, *refusal) {
-	if !hasQuery {
+	if !hasQuery && params.Extensions["persistedQuery"] == nil {
 		return nil, malformed("`query` is required; it holds the GraphQL document.")
 	}
 	return params, nil

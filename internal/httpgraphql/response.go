@@ -55,7 +55,7 @@ func (h *handler) write(w http.ResponseWriter, r *http.Request, response *graphq
 	}
 	header := w.Header()
 	codes := errorCodes(errs)
-	telemetry.RequestFrom(r.Context()).Answered(first(codes))
+	telemetry.RequestFrom(r.Context()).Answered(firstOf(codes))
 	if len(codes) > 0 {
 		list := strings.Join(codes, ",")
 		header.Set("X-Cloud-Error-Codes", list)
@@ -64,7 +64,7 @@ func (h *handler) write(w http.ResponseWriter, r *http.Request, response *graphq
 	if status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", "Bearer")
 	}
-	if status == http.StatusServiceUnavailable {
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		header.Set("Retry-After", "1")
 	}
 	header.Set("Content-Length", strconv.Itoa(len(head)+len(response.Data)+len(tail)))
@@ -142,7 +142,7 @@ func withRequestID(errs gqlerror.List, id string) gqlerror.List {
 	return marked
 }
 
-func first(list []string) string {
+func firstOf(list []string) string {
 	if len(list) == 0 {
 		return ""
 	}

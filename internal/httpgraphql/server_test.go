@@ -18,15 +18,19 @@ import (
 )
 
 const schemaText = `
+	directive @sensitive on ARGUMENT_DEFINITION | INPUT_FIELD_DEFINITION
+	input Login { name: String secret: String @sensitive }
 	enum Status { ACTIVE REVOKED }
 	input Filter { scopes: [String!] limit: Int! status: Status }
 	type Query {
 		name: String!
 		find(id: ID, filter: Filter, filters: [Filter!], limit: Int, status: Status, key: String, on: Boolean): String
+		check(secret: String @sensitive, login: Login, logins: [Login!]): String
 		nothing: String
 		dead: String!
 		fails: String!
 		panics: String!
+		slow: String
 	}
 	type Mutation { rename(name: String!): String! }
 `
@@ -35,9 +39,13 @@ func coded(code, message string) *gqlerror.Error {
 	return &gqlerror.Error{Message: message, Extensions: map[string]any{"code": code}}
 }
 
+// waited is how the context of `slow` ended.
+var waited = make(chan error, 1)
+
 // answer executes the first field of the operation.
 func answer(ctx context.Context) *graphql.Response {
-	field := graphql.GetOperationContext(ctx).Operation.SelectionSet[0].(*ast.Field)
+	oc := graphql.GetOperationContext(ctx)
+	field := graphql.CollectFields(oc, oc.Operation.SelectionSet, []string{"Query", "Mutation"})[0]
 	switch field.Name {
 	case "nothing":
 		graphql.AddError(ctx, coded("api_keys.grace_ended", "over"))
@@ -49,6 +57,10 @@ func answer(ctx context.Context) *graphql.Response {
 		return &graphql.Response{Data: []byte(`null`)}
 	case "fails":
 		graphql.AddError(ctx, errors.New("uncoded"))
+		return &graphql.Response{Data: []byte(`null`)}
+	case "slow":
+		<-ctx.Done()
+		waited <- ctx.Err()
 		return &graphql.Response{Data: []byte(`null`)}
 	case "panics":
 		panic("ouch")

@@ -15,8 +15,9 @@ import (
 
 const (
 	// MaxSize is the most a page may hold.
-	MaxSize     = 100
-	defaultSize = 50
+	MaxSize = 100
+	// DefaultSize is what a page holds when its size is not given.
+	DefaultSize = 50
 	// MaxCount is how far a total is counted.
 	MaxCount = 10_000
 )
@@ -70,7 +71,7 @@ func (a Args) Bounds(orders ...string) (Bounds, error) {
 	case a.Before != nil && a.Last == nil:
 		return refuse("before needs last", "before", "last")
 	}
-	b := Bounds{Size: defaultSize}
+	b := Bounds{Size: DefaultSize}
 	size, cursor, name := a.First, a.After, "first"
 	if a.Last != nil {
 		b.Backward = true

@@ -204,3 +204,57 @@ func TestLongWorkIsAnswered(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Who sends slowly, or nothing more, is cut off, however much it drips.
+func TestSlowClientsAreCutOff(t *testing.T) {
+	read := make(chan error, 1)
+	s, _ := newServer(Options{GraphQL: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, err := io.ReadAll(r.Body)
+		read <- err
+	})})
+	s.headers, s.reading, s.idle = 100*time.Millisecond, 200*time.Millisecond, 100*time.Millisecond
+	address, _, _ := start(t, s)
+	const whole = "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
+	for _, c := range []struct {
+		name, sent, drip string
+		readable         bool
+	}{
+		{"headers", "POST /graphql HTTP/1.1\r\n", "X-Drip: drop\r\n", false},
+		{"body", "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", "x", false},
+		{"nothing", "", "", false},
+		{"no second request", whole, "", true},
+		{"half a second request", whole + "POST /gr", "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			connection, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer connection.Close()
+			begun := time.Now()
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				_ = connection.SetReadDeadline(begun.Add(5 * time.Second))
+				_, _ = io.Copy(io.Discard, connection)
+			}()
+			_, _ = io.WriteString(connection, c.sent)
+			for open := true; open; {
+				select {
+				case <-ended:
+					open = false
+				case <-time.After(10 * time.Millisecond):
+					_, _ = io.WriteString(connection, c.drip)
+				}
+			}
+			if took := time.Since(begun); took > 3*time.Second {
+				t.Errorf("cut off after %s", took)
+			}
+			if strings.HasPrefix(c.sent, "POST /graphql") && strings.Contains(c.sent, "\r\n\r\n") {
+				if err := <-read; (err == nil) != c.readable {
+					t.Errorf("the body: %v", err)
+				}
+			}
+		})
+	}
+}

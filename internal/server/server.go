@@ -18,6 +18,8 @@ import (
 type Options struct {
 	Logger  *slog.Logger
 	GraphQL http.Handler // answers /graphql, whatever the method
+	// Origins are those whose pages may ask /graphql from a browser.
+	Origins []string
 	// Playground answers GET at /playground and beneath; `/` leads there. Nil
 	// leaves both out.
 	Playground http.Handler
@@ -42,15 +44,18 @@ type Server struct {
 	draining atomic.Bool
 	proxies  []netip.Prefix
 	grace    time.Duration // for requests in flight at shutdown
+	headers  time.Duration // for a client to send the headers of its request
 	reading  time.Duration // for a client to send its request
+	idle     time.Duration // for a client to send the next one
 	writing  time.Duration // for a client to take the answer
 }
 
 // New wires the paths. Nothing runs yet.
 func New(options Options) *Server {
-	s := &Server{logger: options.Logger, ready: options.Ready, proxies: options.Proxies, grace: 15 * time.Second, reading: 30 * time.Second, writing: 60 * time.Second}
+	s := &Server{logger: options.Logger, ready: options.Ready, proxies: options.Proxies,
+		grace: 15 * time.Second, headers: 10 * time.Second, reading: 30 * time.Second, idle: 120 * time.Second, writing: 60 * time.Second}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", options.GraphQL)
+	mux.Handle("/graphql", shared(options.GraphQL, options.Origins))
 	if options.Playground != nil {
 		mux.Handle("GET /playground", options.Playground)
 		mux.Handle("GET /playground/", options.Playground)
@@ -98,10 +103,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler:           s,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: s.headers,
 		ReadTimeout:       s.reading,
 		// No WriteTimeout: it would count the time that the work takes. See response.WriteHeader.
-		IdleTimeout:    120 * time.Second,
+		IdleTimeout:    s.idle,
 		MaxHeaderBytes: 64 << 10,
 		ErrorLog:       slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
 		// Requests outlive ctx: its end is the beginning of an orderly shutdown.

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { before, test } from 'node:test';
 import { ApolloClient, HttpLink, InMemoryCache, gql } from '@apollo/client';
 import { CombinedGraphQLErrors } from '@apollo/client/errors';
+import { PersistedQueryLink } from '@apollo/client/link/persisted-queries';
 import { relayStylePagination } from '@apollo/client/utilities';
 import { buildSchema } from 'graphql';
 import { authorization, endpoint, makeKeys, schemaText } from '../server.js';
@@ -29,6 +31,27 @@ const client = (headers = authorization) =>
 test('a query', async () => {
   const { data } = await client().query({ query: gql(whoAmI) });
   assert.equal(data.viewerKey.status, 'ACTIVE');
+});
+
+test('a persisted query: named by its hash, sent when it is not known, and never again', async () => {
+  const query = gql`query Persisted { viewerKey { id status } }`;
+  const sent = [];
+  const counted = (uri, options) => {
+    sent.push(JSON.parse(options.body).query === undefined ? 'hash' : 'document');
+    return fetch(uri, options);
+  };
+  const persisting = () =>
+    new ApolloClient({
+      link: new PersistedQueryLink({ sha256: (text) => createHash('sha256').update(text).digest('hex') }).concat(
+        new HttpLink({ uri: endpoint, headers: authorization, fetch: counted }),
+      ),
+      cache: new InMemoryCache(),
+    });
+  for (let i = 0; i < 2; i++) {
+    const { data } = await persisting().query({ query });
+    assert.equal(data.viewerKey.status, 'ACTIVE');
+  }
+  assert.deepEqual(sent, ['hash', 'document', 'hash']);
 });
 
 test('a mutation that makes a key, and one whose user errors are data', async () => {

@@ -27,9 +27,9 @@ type kase struct {
 	name   string
 	server *rig.Server
 	own    bool // the server is nobody else's
-	// requests are sent in turn; each has to be answered with this status.
+	// requests are sent in turn; each has to be answered with one of these statuses.
 	requests [][]byte
-	status   int
+	statuses []int
 	// beside is what else goes on while it is measured, if anything.
 	beside beside
 	// span is how long it is measured at least.
@@ -117,8 +117,8 @@ func (p plan) cases(ctx context.Context, program *rig.Program) (cases []*kase, l
 	}
 	unknown, malformed := strangers(p.inTurn)
 	one := [][]byte{view}
-	add := func(name string, s *rig.Server, requests [][]byte, status int) *kase {
-		c := &kase{name: name, server: s, requests: requests, status: status}
+	add := func(name string, s *rig.Server, requests [][]byte, statuses ...int) *kase {
+		c := &kase{name: name, server: s, requests: requests, statuses: statuses}
 		cases = append(cases, c)
 		return c
 	}
@@ -135,8 +135,8 @@ func (p plan) cases(ctx context.Context, program *rig.Program) (cases []*kase, l
 	used := add(inTurn+", and its use written", servers["large"], cold, 200)
 	used.span, used.beside = usesSpan, &using{database: large}
 	add("keytag, viewerKey, PostgreSQL, a key revoked every 10 ms", servers["small"], one, 200).beside = &revoking{admin: text}
-	add("keytag, texts that no key has: wrong checksum", servers["large"], malformed, 401)
-	add("keytag, texts that no key has: right checksum", servers["large"], unknown, 401)
+	add("keytag, texts that no key has: wrong checksum", servers["large"], malformed, 401, 429)
+	add("keytag, texts that no key has: right checksum", servers["large"], unknown, 401, 429)
 	list, err = allocations(ctx, file.url, liveFile[0])
 	return cases, list, err
 }

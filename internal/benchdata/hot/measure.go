@@ -27,7 +27,7 @@ func (c *kase) measure(ctx context.Context, p plan) (err error) {
 		return err
 	}
 	defer load.Close()
-	load.Status = c.status
+	load.Statuses = c.statuses
 	load.Next = func() []byte {
 		c.next++
 		return c.requests[c.next%len(c.requests)]

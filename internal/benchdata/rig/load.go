@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,8 +19,8 @@ import (
 type Load struct {
 	// Next is the next request to be sent.
 	Next func() []byte
-	// Status is that of every answer.
-	Status int
+	// Statuses are those that answers may have.
+	Statuses []int
 
 	epoll int
 	lines []*line
@@ -108,7 +109,7 @@ func (l *Load) Run(span time.Duration, took []time.Duration) ([]time.Duration, e
 		}
 		for _, e := range events[:max(n, 0)] {
 			c := l.lines[e.Fd]
-			done, err := c.receive(l.Status)
+			done, err := c.receive(l.Statuses)
 			if err != nil {
 				return nil, err
 			}
@@ -143,7 +144,7 @@ var (
 )
 
 // receive reads what has come, and reports that the answer is complete.
-func (c *line) receive(status int) (done bool, err error) {
+func (c *line) receive(statuses []int) (done bool, err error) {
 	n, err := unix.Read(c.fd, c.buffer[:])
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
@@ -167,7 +168,7 @@ func (c *line) receive(status int) (done bool, err error) {
 			return false, err
 		}
 		if done = len(answer) == head+len(headEnd)+length; done {
-			if got, _ := strconv.Atoi(string(answer[9:12])); got != status {
+			if got, _ := strconv.Atoi(string(answer[9:12])); !slices.Contains(statuses, got) {
 				return false, fmt.Errorf("%s", answer)
 			}
 			c.answer = c.answer[:0]

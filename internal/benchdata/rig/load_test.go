@@ -35,7 +35,7 @@ func TestLoad(t *testing.T) {
 		}
 		defer l.Close()
 		next := 0
-		l.Status, l.Next = status, func() []byte {
+		l.Statuses, l.Next = []int{status}, func() []byte {
 			body := bodies[next%len(bodies)]
 			next++
 			seen[body]++
