@@ -34,7 +34,7 @@ build: ## Build bin/keytag, one static binary
 
 ##@ Test
 
-.PHONY: test test-plans fuzz bench test-browser test-readme test-shell test-examples test-hostile test-rights test-find test-kills test-linear bench-data bench-policy bench-find bench-hot
+.PHONY: test test-plans fuzz bench test-browser test-readme test-shell test-deploy test-examples test-hostile test-rights test-find test-kills test-linear bench-data bench-policy bench-find bench-hot
 test: postgres ## Run every test, on SQLite and PostgreSQL
 	go run ./internal/store/storetest/withpostgres go test -count=$(COUNT) ./...
 
@@ -56,6 +56,9 @@ test-readme: build ## Run the session of README.md against the real server
 
 test-shell: build ## Run the examples of docs/shell.md against the real server
 	scripts/test-shell
+
+test-deploy: build ## Hold the image and the systemd unit to their word: an empty root, an unprivileged user
+	@scripts/test-deploy
 
 test-examples: build examples-build ## Run the clients of examples/, and the tools of examples/checks, against the real server
 	@scripts/with-server $(EXAMPLES) run --silent test
@@ -153,7 +156,7 @@ tidy-check: ## Fail unless go.mod and go.sum are tidy
 	go -C tools mod tidy -diff
 	go -C examples/go mod tidy -diff
 
-check: lint tidy-check generate-check test fuzz-some test-readme test-shell test-examples test-hostile-some playground-check test-browser ## Everything that has to pass before a change lands
+check: lint tidy-check generate-check test fuzz-some test-readme test-shell test-deploy test-examples test-hostile-some playground-check test-browser ## Everything that has to pass before a change lands
 
 .PHONY: fuzz-some test-hostile-some
 test-hostile-some: ## The fraction of test-hostile that every change gets: 5000 documents

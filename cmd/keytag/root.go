@@ -53,7 +53,7 @@ func (p *program) root() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
 	root.AddCommand(p.serveCommand(), p.workCommand(), p.migrateCommand(), p.initCommand(), p.adminCommand(),
-		p.whoamiCommand(), p.keysCommand(), p.configCommand(), p.doctorCommand(), p.versionCommand())
+		p.whoamiCommand(), p.keysCommand(), p.configCommand(), p.doctorCommand(), p.healthCommand(), p.versionCommand())
 	return root
 }
 
