@@ -69,6 +69,11 @@ func (p *program) serve(ctx context.Context, migrate, printKey, work bool) error
 		return err
 	}
 	defer listener.Close()
+	untraced, err := p.traces(ctx)
+	if err != nil {
+		return err
+	}
+	defer untraced()
 	if err := p.watch(core); err != nil {
 		return err
 	}

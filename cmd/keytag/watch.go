@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,6 +50,27 @@ func (p *program) watch(c *core) error {
 		all = append(all, telemetry.Pool(name, pools[name]))
 	}
 	return telemetry.Register(all...)
+}
+
+// traces are sent if the standard variables of OpenTelemetry say where, until end is called.
+func (p *program) traces(ctx context.Context) (end func(), err error) {
+	if !slices.ContainsFunc(p.environ, func(entry string) bool {
+		name, value, _ := strings.Cut(entry, "=")
+		return (name == "OTEL_EXPORTER_OTLP_ENDPOINT" || name == "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") && value != ""
+	}) || slices.Contains(p.environ, "OTEL_SDK_DISABLED=true") || slices.Contains(p.environ, "OTEL_TRACES_EXPORTER=none") {
+		return func() {}, nil
+	}
+	stop, err := telemetry.Traces(ctx, programVersion())
+	if err != nil {
+		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_…: %w", err)
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := stop(ctx); err != nil {
+			p.log.Warn("the last traces are lost", "error", err)
+		}
+	}, nil
 }
 
 // ready tells why requests cannot be served now.

@@ -19,6 +19,11 @@ func (p *program) workCommand() *cobra.Command {
 			return starting(ctx, err)
 		}
 		defer core.store.Close()
+		untraced, err := p.traces(ctx)
+		if err != nil {
+			return err
+		}
+		defer untraced()
 		if err := p.watch(core); err != nil {
 			return err
 		}

@@ -27,14 +27,37 @@ func (s *Server) record(next http.Handler) http.Handler {
 			RemoteIP:  clientIP(r, s.proxies),
 			UserAgent: cut(telemetry.Redact(r.UserAgent()), 256),
 		}
-		ctx := telemetry.WithRequest(r.Context(), request)
+		ctx, span := telemetry.BeginRequest(telemetry.WithRequest(r.Context(), request), "HTTP", r.Header)
 		w.Header()["X-Request-Id"] = []string{request.ID}
 		response := &response{ResponseWriter: w, writing: s.writing}
 		defer func() {
 			s.access(ctx, r, response, request, start)
+			s.trace(span, r, response, request)
 		}()
 		next.ServeHTTP(response, r.WithContext(ctx))
 	})
+}
+
+// trace ends the span of a request, in the names of https://opentelemetry.io/docs/specs/semconv/http/http-spans/.
+func (s *Server) trace(span telemetry.Span, r *http.Request, response *response, request *telemetry.Request) {
+	status := response.answered()
+	span.Number("http.response.status_code", status)
+	if answer, ok := request.Answer(); ok { // else the path may be anything
+		span.Name("GraphQL " + answer.Operation)
+		span.Text("url.path", "/graphql")
+		span.Text("http.request.method", known(r.Method))
+		span.Text("keytag.code", answer.Code)
+	}
+	span.Text("keytag.request_id", request.ID)
+	span.End(status >= http.StatusInternalServerError)
+}
+
+// known are methods that clients have not made up.
+func known(method string) string {
+	if method == http.MethodGet || method == http.MethodPost || method == http.MethodOptions {
+		return method
+	}
+	return "_OTHER"
 }
 
 // level keeps the probes of an orchestrator out of the log while all is well.

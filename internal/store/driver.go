@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	entsql "entgo.io/ent/dialect/sql"
 
 	"github.com/keytag/keytag/internal/lifecycle"
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 // ErrOutside refuses a transaction that was begun past Write.
@@ -81,7 +83,10 @@ func (e exact) ExecContext(ctx context.Context, query string, args ...any) (sql.
 		return nil, err
 	}
 	told(ctx, query, args)
-	return e.ExecQuerier.ExecContext(ctx, query, args...)
+	ctx, span := traced(ctx, query)
+	result, err := e.ExecQuerier.ExecContext(ctx, query, args...)
+	span.End(err != nil)
+	return result, err
 }
 
 func (e exact) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
@@ -90,7 +95,20 @@ func (e exact) QueryContext(ctx context.Context, query string, args ...any) (*sq
 		return nil, err
 	}
 	told(ctx, query, args)
-	return e.ExecQuerier.QueryContext(ctx, query, args...)
+	within, span := traced(ctx, query)
+	rows, err := e.ExecQuerier.QueryContext(within, query, args...)
+	span.End(err != nil)
+	return rows, err
+}
+
+// traced begins the span of a statement, whose text has no values: they are bound
+// (https://opentelemetry.io/docs/specs/semconv/database/database-spans/).
+func traced(ctx context.Context, query string) (context.Context, telemetry.Span) {
+	operation, _, _ := strings.Cut(query, " ")
+	ctx, span := telemetry.BeginCall(ctx, operation)
+	span.Text("db.operation.name", operation)
+	span.Text("db.query.text", query)
+	return ctx, span
 }
 
 // normalise returns args with every instant in UTC, truncated down to microseconds: PostgreSQL

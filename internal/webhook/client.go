@@ -70,7 +70,11 @@ func New(allowPrivate bool, clock func() time.Time) *Client {
 // of 2xx is success. An error that is no *Failure says nothing of the receiver: ctx has ended, or a
 // secret is missing.
 func (c *Client) Deliver(ctx context.Context, target, id string, body []byte, secrets ...Secret) (Result, error) {
+	ctx, span := telemetry.BeginCall(ctx, "webhook")
 	result, err := c.deliver(ctx, target, id, body, secrets...)
+	span.Text("http.request.method", http.MethodPost)
+	span.Number("http.response.status_code", result.StatusCode)
+	span.End(err != nil)
 	var failure *Failure
 	switch {
 	case err == nil:

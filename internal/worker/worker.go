@@ -190,6 +190,7 @@ func (w *Worker) capacity() (free int, lanes map[string]int) {
 // up in the end.
 func (w *Worker) attempt(ctx context.Context, row *db.Job) {
 	began := time.Now()
+	ctx, span := telemetry.Begin(ctx, "job "+string(row.Kind))
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var err error
@@ -205,6 +206,9 @@ func (w *Worker) attempt(ctx context.Context, row *db.Job) {
 	} else {
 		outcome, level = queue.Outcome(ctx, w.Store, row), slog.LevelInfo
 	}
+	span.Text("keytag.job", row.ID)
+	span.Text("keytag.outcome", outcome)
+	span.End(err != nil)
 	telemetry.Jobs.Add(telemetry.JobAttempt{Kind: string(row.Kind), Outcome: outcome})
 	line := []slog.Attr{
 		slog.String("job", row.ID), slog.String("kind", string(row.Kind)), slog.String("key", row.KeyID), slog.Int("attempt", row.Attempts),
