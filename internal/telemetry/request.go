@@ -18,6 +18,7 @@ type Request struct {
 
 	mu     sync.Mutex
 	attrs  []slog.Attr
+	room   [6]slog.Attr // for those that there mostly are
 	answer Answer
 }
 
@@ -75,6 +76,9 @@ func Annotate(ctx context.Context, attrs ...slog.Attr) {
 	r := RequestFrom(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.attrs == nil {
+		r.attrs = r.room[:0]
+	}
 	for _, attr := range attrs {
 		at := slices.IndexFunc(r.attrs, func(a slog.Attr) bool { return a.Key == attr.Key })
 		if at < 0 {
