@@ -93,7 +93,7 @@ func TestSearchesAreGivenUp(t *testing.T) {
 				t.Errorf("refused with %+v", e)
 			}
 		}
-		if took < 2*time.Second || took > 4*time.Second {
+		if took < 2*time.Second || took > 10*time.Second {
 			t.Errorf("given up after %s", took)
 		}
 		if st.Dialect() == dialect.Postgres {
@@ -137,7 +137,7 @@ func TestSearchesWaitForEachOther(t *testing.T) {
 		if counts["query.too_expensive"] == 0 || counts["query.busy"] == 0 || len(counts) != 2 {
 			t.Errorf("refused: %v", counts)
 		}
-		if took := time.Since(began); took > 6*time.Second {
+		if took := time.Since(began); took > 15*time.Second {
 			t.Errorf("took %s", took)
 		}
 	})
