@@ -3,6 +3,7 @@ package graph_test
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +82,32 @@ func TestFieldsOfAListDoNotDependOnEachOther(t *testing.T) {
 						t.Errorf("by %s, %s alone is %v, beside others %v", order, name, one, other)
 					}
 				}
+			}
+		}
+	})
+}
+
+// A list of which only the shape is wanted reads of each key what it is ordered by.
+func TestShapeOfAListReadsNoKeys(t *testing.T) {
+	each(t, func(t *testing.T, s *site) {
+		for _, shape := range []string{"totalCount", "pageInfo { hasNextPage endCursor }", "edges { cursor }"} {
+			var a answer
+			sent := s.statements(func() { a = s.ask(s.admin, `{ apiKeys(orderBy: {field: NAME, direction: ASC}) { `+shape+` } }`, nil) })
+			if len(a.Errors) > 0 {
+				t.Fatal(a.text)
+			}
+			lists := 0
+			for _, statement := range sent {
+				columns, _, _ := strings.Cut(statement, " FROM ")
+				if !strings.Contains(columns, "name_folded") {
+					continue
+				}
+				if lists++; strings.Contains(columns, "scopes") || strings.Contains(columns, "description") {
+					t.Errorf("%s reads %s", shape, columns)
+				}
+			}
+			if lists != 1 {
+				t.Errorf("%s: %d lists among %q", shape, lists, sent)
 			}
 		}
 	})

@@ -109,7 +109,7 @@ func forecastKeyFields(ctx context.Context) []keys.Field {
 }
 
 func keyFieldsOf(operation *graphql.OperationContext, ofKeys []graphql.CollectedField) []keys.Field {
-	var wanted []keys.Field
+	wanted := []keys.Field{}
 	for _, key := range ofKeys {
 		for _, field := range graphql.CollectFields(operation, key.Selections, []string{"ApiKey", "Node"}) {
 			if name := keys.Field(field.Name); !slices.Contains(wanted, name) {

@@ -182,37 +182,41 @@ func TestBadQueries(t *testing.T) {
 		cursor := s.ask(s.admin, `{ apiKeys { edges { cursor } } }`, nil).str(t, "apiKeys", "edges", 0, "cursor")
 		project := s.project()
 		for query, want := range map[string]string{
-			`{ apiKeys(first: 0) { nodes { id } } }`:                                                        "page.invalid first",
-			`{ apiKeys(first: 101) { nodes { id } } }`:                                                      "page.invalid first",
-			`{ apiKeys(last: -1) { nodes { id } } }`:                                                        "page.invalid last",
-			`{ apiKeys(first: 1, last: 1) { nodes { id } } }`:                                               "page.invalid first last",
-			`{ apiKeys(first: 1, before: "x") { nodes { id } } }`:                                           "page.invalid first before",
-			`{ apiKeys(last: 1, after: "x") { nodes { id } } }`:                                             "page.invalid last after",
-			`{ apiKeys(before: "x") { nodes { id } } }`:                                                     "page.invalid before last",
-			`{ apiKeys(after: "garbage") { nodes { id } } }`:                                                "cursor.invalid after",
-			`{ apiKeys(after: "` + cursor + `", orderBy: {field: EFFECTIVE_EXPIRES_AT}) { nodes { id } } }`: "cursor.invalid after",
-			`{ projects(after: "` + cursor + `") { nodes { id } } }`:                                        "cursor.invalid after",
-			`{ apiKeys(filter: {projectIds: ["x"]}) { nodes { id } } }`:                                     "input.invalid filter.projectIds",
-			`{ apiKeys(filter: {ownerIds: ["` + project + `"]}) { nodes { id } } }`:                         "input.invalid filter.ownerIds",
-			`{ apiKeys(filter: {keyPrefix: "ktg_"}) { nodes { id } } }`:                                     "input.invalid filter.keyPrefix",
-			`{ apiKeys(filter: {scopes: {grants: ["A"]}}) { nodes { id } } }`:                               "api_keys.scope_malformed filter.scopes.grants",
-			`{ apiKey(id: "` + project + `") { id } }`:                                                      "input.invalid id",
-			`{ project(id: "key_x") { id } }`:                                                               "input.invalid id",
-			`{ user(id: "` + project + `") { id } }`:                                                        "api_keys.user_not_found id",
-			`{ nodes(ids: [` + strings.Repeat(`"x" `, 101) + `]) { id } }`:                                  "input.invalid ids",
-			`{ viewerKey { state(at: "2026-08-31T09:59:59Z") { status } } }`:                                "input.invalid at",
-			`{ viewerKey { state(at: "yesterday") { status } } }`:                                           "input.invalid at",
-			`{ viewerKey { details(timeZone: "Nowhere") { message } } }`:                                    "input.invalid timeZone",
-			`{ viewerKey { details(timeZone: "../../etc/passwd") { message } } }`:                           "input.invalid timeZone",
-			`{ viewerKey { nonsense } }`:                                                                    "graphql.validation_failed",
-			`{ viewerKey { `:                                                                                "graphql.parse_failed",
-			`{ apiKeys(first: {}) { nodes { id } } }`:                                                       "input.invalid first",
-			`{ apiKeys(first: "one") { nodes { id } } }`:                                                    "graphql.validation_failed",
-			`{ apiKeys(filter: {statuses: [DEAD]}) { nodes { id } } }`:                                      "graphql.validation_failed",
-			`{ apiKeys(first: 99999999999999999999) { nodes { id } } }`:                                     "graphql.validation_failed",
-			`mutation { createApiKey(input: {name: "x"}) { apiKey { id } } }`:                               "graphql.validation_failed",
-			`{ a: apiKeys(filter: {keyPrefix: "` + s.admin + `"}) { nodes { id } } }`:                       "input.invalid filter.keyPrefix",
-			`query($i: Int) { apiKeys(first: $i) { nodes { id } } } query Two { viewer { id } }`:            "graphql.validation_failed",
+			`{ apiKeys(first: 0) { nodes { id } } }`:                                                         "page.invalid first",
+			`{ apiKeys(first: 101) { nodes { id } } }`:                                                       "page.invalid first",
+			`{ apiKeys(last: -1) { nodes { id } } }`:                                                         "page.invalid last",
+			`{ apiKeys(first: 1, last: 1) { nodes { id } } }`:                                                "page.invalid first last",
+			`{ apiKeys(first: 1, before: "x") { nodes { id } } }`:                                            "page.invalid first before",
+			`{ apiKeys(last: 1, after: "x") { nodes { id } } }`:                                              "page.invalid last after",
+			`{ apiKeys(before: "x") { nodes { id } } }`:                                                      "page.invalid before last",
+			`{ apiKeys(after: "garbage") { nodes { id } } }`:                                                 "cursor.invalid after",
+			`{ apiKeys(after: "` + cursor + `", orderBy: {field: EFFECTIVE_EXPIRES_AT}) { nodes { id } } }`:  "cursor.invalid after",
+			`{ projects(after: "` + cursor + `") { nodes { id } } }`:                                         "cursor.invalid after",
+			`{ apiKeys(filter: {projectIds: ["x"]}) { nodes { id } } }`:                                      "input.invalid filter.projectIds",
+			`{ apiKeys(filter: {ownerIds: ["` + project + `"]}) { nodes { id } } }`:                          "input.invalid filter.ownerIds",
+			`{ apiKeys(filter: {keyPrefix: "ktg_"}) { nodes { id } } }`:                                      "input.invalid filter.keyPrefix",
+			`{ apiKeys(filter: {scopes: {grants: ["A"]}}) { nodes { id } } }`:                                "api_keys.scope_malformed filter.scopes.grants",
+			`{ apiKeys(filter: {scopes: {any: [` + strings.Repeat(`"a" `, 51) + `]}}) { nodes { id } } }`:    "input.invalid filter.scopes.any",
+			`{ apiKeys(filter: {scopes: {all: [` + strings.Repeat(`"a" `, 51) + `]}}) { nodes { id } } }`:    "input.invalid filter.scopes.all",
+			`{ apiKeys(filter: {scopes: {none: [` + strings.Repeat(`"a" `, 51) + `]}}) { nodes { id } } }`:   "input.invalid filter.scopes.none",
+			`{ apiKeys(filter: {scopes: {grants: [` + strings.Repeat(`"a" `, 51) + `]}}) { nodes { id } } }`: "input.invalid filter.scopes.grants",
+			`{ apiKey(id: "` + project + `") { id } }`:                                                       "input.invalid id",
+			`{ project(id: "key_x") { id } }`:                                                                "input.invalid id",
+			`{ user(id: "` + project + `") { id } }`:                                                         "api_keys.user_not_found id",
+			`{ nodes(ids: [` + strings.Repeat(`"x" `, 101) + `]) { id } }`:                                   "input.invalid ids",
+			`{ viewerKey { state(at: "2026-08-31T09:59:59Z") { status } } }`:                                 "input.invalid at",
+			`{ viewerKey { state(at: "yesterday") { status } } }`:                                            "input.invalid at",
+			`{ viewerKey { details(timeZone: "Nowhere") { message } } }`:                                     "input.invalid timeZone",
+			`{ viewerKey { details(timeZone: "../../etc/passwd") { message } } }`:                            "input.invalid timeZone",
+			`{ viewerKey { nonsense } }`:                                                                     "graphql.validation_failed",
+			`{ viewerKey { `:                                                                                 "graphql.parse_failed",
+			`{ apiKeys(first: {}) { nodes { id } } }`:                                                        "input.invalid first",
+			`{ apiKeys(first: "one") { nodes { id } } }`:                                                     "graphql.validation_failed",
+			`{ apiKeys(filter: {statuses: [DEAD]}) { nodes { id } } }`:                                       "graphql.validation_failed",
+			`{ apiKeys(first: 99999999999999999999) { nodes { id } } }`:                                      "graphql.validation_failed",
+			`mutation { createApiKey(input: {name: "x"}) { apiKey { id } } }`:                                "graphql.validation_failed",
+			`{ a: apiKeys(filter: {keyPrefix: "` + s.admin + `"}) { nodes { id } } }`:                        "input.invalid filter.keyPrefix",
+			`query($i: Int) { apiKeys(first: $i) { nodes { id } } } query Two { viewer { id } }`:             "graphql.validation_failed",
 		} {
 			a := s.ask(s.admin, query, nil)
 			sound(t, query, a)
@@ -246,6 +250,29 @@ func TestBadRequests(t *testing.T) {
 			sound(t, body[:min(len(body), 60)], a)
 			if a.status != want.status || a.Errors[0].Extensions.Code != want.code || strings.Contains(a.text, s.admin) {
 				t.Errorf("%.60s: %d %s", body, a.status, a.text)
+			}
+		}
+	})
+}
+
+// As many scopes as a filter may have, each as deep as a scope may be, find what they should.
+func TestAsManyScopesAsAFilterMayHave(t *testing.T) {
+	each(t, func(t *testing.T, s *site) {
+		deep := func(letters string) (scopes []string) {
+			for i := range 50 {
+				scopes = append(scopes, fmt.Sprintf("%s%02d%s", letters, i, strings.Repeat(":a", 62)))
+			}
+			return scopes
+		}
+		held := deep("a")
+		id, _ := s.create(s.admin, map[string]any{"name": "holds all", "scopes": held})
+		s.create(s.admin, map[string]any{"name": "lacks one", "scopes": held[1:]})
+		s.create(s.admin, map[string]any{"name": "holds none", "scopes": deep("b")})
+		for _, order := range []string{"CREATED_AT", "NAME"} {
+			a := s.ask(s.admin, `query ($filter: ApiKeyFilter, $by: ApiKeyOrderField!) { apiKeys(filter: $filter, orderBy: {field: $by, direction: ASC}) { totalCount nodes { id } } }`, map[string]any{
+				"filter": map[string]any{"scopes": map[string]any{"any": held, "all": held, "none": deep("b"), "grants": held}, "statuses": []string{"ACTIVE"}}, "by": order})
+			if len(a.Errors) > 0 || a.at(t, "apiKeys", "totalCount") != 1.0 || a.str(t, "apiKeys", "nodes", 0, "id") != id {
+				t.Errorf("by %s: %s", order, a.text)
 			}
 		}
 	})

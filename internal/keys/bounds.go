@@ -146,12 +146,19 @@ func (f *Filter) spans(now time.Time) []span {
 			spans = append(spans, span{column: column, within: within})
 		}
 	}
+	// Not as IS NOT NULL: SQLite would pass over all that are unset.
+	set := func(column string, least any) {
+		spans = append(spans, span{column, []func(string) *sql.Predicate{from(least)}, true, "set " + column})
+	}
 	inRange := func(r *page.Range, column string, value func(time.Time) any) {
 		if r == nil {
 			return
 		}
 		if r.IsNull != nil && *r.IsNull {
 			spans = append(spans, span{column, []func(string) *sql.Predicate{sql.IsNull}, true, "unset " + column})
+		}
+		if r.IsNull != nil && !*r.IsNull && r.From == nil && r.Before == nil {
+			set(column, value(time.Time{}))
 		}
 		var within []func(string) *sql.Predicate
 		if r.From != nil {
@@ -186,8 +193,12 @@ func (f *Filter) spans(now time.Time) []span {
 			span{column: apikey.FieldLastUsedAt, within: []func(string) *sql.Predicate{before(at)}, loose: true},
 			span{column: apikey.FieldID, within: []func(string) *sql.Predicate{before(firstID(at))}, loose: true})
 	}
-	if f.NeverUsed != nil && *f.NeverUsed {
-		spans = append(spans, span{apikey.FieldLastUsedAt, []func(string) *sql.Predicate{sql.IsNull}, true, "never used"})
+	switch {
+	case f.NeverUsed == nil:
+	case *f.NeverUsed:
+		spans = append(spans, span{apikey.FieldLastUsedAt, []func(string) *sql.Predicate{sql.IsNull}, true, "unset " + apikey.FieldLastUsedAt})
+	default:
+		set(apikey.FieldLastUsedAt, time.Time{})
 	}
 	switch {
 	case f.asksForLive():
@@ -199,20 +210,38 @@ func (f *Filter) spans(now time.Time) []span {
 	return spans
 }
 
-// mark is a column that is set in every key of the filter and in few others, if there is one.
-func (f *Filter) mark() string {
-	if len(f.Statuses) != 1 {
-		return ""
+// The columns that are set in every key of a status, or that ends for a reason; indexes leave the other keys out.
+var (
+	markOfStatus = map[lifecycle.Status]string{
+		lifecycle.Pending: apikey.FieldPendingSince, lifecycle.Suspended: apikey.FieldSuspendedAt,
+		lifecycle.RotatingOut: apikey.FieldGraceExpiresAt, lifecycle.Revoked: apikey.FieldRevokedAt,
 	}
-	switch f.Statuses[0] {
-	case lifecycle.Pending:
-		return apikey.FieldPendingSince
-	case lifecycle.Suspended:
-		return apikey.FieldSuspendedAt
-	case lifecycle.RotatingOut:
-		return apikey.FieldGraceExpiresAt
-	case lifecycle.Revoked:
-		return apikey.FieldRevokedAt
+	markOfEnd = map[lifecycle.EndReason]string{
+		lifecycle.EndRotationGrace: apikey.FieldGraceExpiresAt, lifecycle.EndRevoked: apikey.FieldRevokedAt,
 	}
-	return ""
+)
+
+// marks are, of each condition, columns of which one is set in every key that meets it, and which are set in few
+// others.
+func (f *Filter) marks() [][]string {
+	var found [][]string
+	add := func(columns []string) {
+		if len(columns) > 0 && !slices.Contains(columns, "") {
+			found = append(found, columns)
+		}
+	}
+	add(columnsFor(f.Statuses, markOfStatus))
+	add(columnsFor(f.EndReasons, markOfEnd))
+	return found
+}
+
+// columnsFor are the columns of some values, each once; empty is that of a value that has none.
+func columnsFor[V comparable](values []V, of map[V]string) []string {
+	var columns []string
+	for _, v := range values {
+		if column := of[v]; !slices.Contains(columns, column) {
+			columns = append(columns, column)
+		}
+	}
+	return columns
 }

@@ -36,9 +36,10 @@ var columnsOf = map[Field][]string{
 	"expiresAt": clocks, "inactivityExpiresAt": clocks, "graceExpiresAt": clocks, "suspendedAt": clocks, "revokedAt": clocks,
 }
 
-// choose has a query read only the columns that the wanted fields are made of; without any, all.
+// choose has a query read only the columns that the wanted fields are made of, and those that the order needs;
+// of nil, all.
 func choose(q *db.APIKeyQuery, wanted []Field, by ordering) {
-	if len(wanted) == 0 {
+	if wanted == nil {
 		return
 	}
 	columns := map[string]bool{by.column: true}

@@ -9,6 +9,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
+	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/notification"
 )
 
@@ -69,10 +70,16 @@ func (a *Authority) conditions(pl *plan, s Search, bounds []bound, column string
 		seldom(pl.holdersOf(pl.groups[0]))
 	}
 	for _, f := range s.filters() {
-		if column := f.mark(); column != "" {
-			marked := func(s *sql.Selector) { organization.where(s); s.Where(sql.NotNull(s.C(column))) }
-			pl.counted = marked
-			seldom(keysWhere(marked))
+		for _, columns := range f.marks() {
+			var marked []func(string) *sql.Selector
+			for _, column := range columns {
+				set := func(s *sql.Selector) { organization.where(s); s.Where(sql.NotNull(s.C(column))) }
+				if len(columns) == 1 {
+					pl.counted = set
+				}
+				marked = append(marked, keysWhere(set))
+			}
+			seldom(anyOf(marked...))
 		}
 		if f.HasNotification != nil && *f.HasNotification {
 			seldom(func(dialect string) *sql.Selector {
@@ -95,8 +102,25 @@ func (a *Authority) conditions(pl *plan, s Search, bounds []bound, column string
 				mostly(along.name()+" "+r.name, along.where, r.where)
 			}
 		}
+		if column != apikey.FieldLastUsedAt {
+			for _, at := range f.unused(now) {
+				along := walkable(bounds, apikey.FieldLastUsedAt)
+				common = append(common, condition{find: idleSince(at, along.where), few: min(a.few, fewOfMany*size)})
+			}
+		}
 	}
 	return slices.Concat(rare, common)
+}
+
+// idleSince selects the ids of the keys of a bound whose last use was before at, or which were made before and
+// never used.
+func idleSince(at time.Time, bound func(*sql.Selector)) func(string) *sql.Selector {
+	return anyOf(
+		keysWhere(bound, func(s *sql.Selector) { s.Where(sql.LT(s.C(apikey.FieldLastUsedAt), at)) }),
+		keysWhere(bound, func(s *sql.Selector) {
+			s.Where(sql.And(sql.IsNull(s.C(apikey.FieldLastUsedAt)), sql.LT(s.C(apikey.FieldID), firstID(at))))
+		}),
+	)
 }
 
 // widths remember for a while which conditions many keys meet. Who goes by what is no longer true reads more

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -89,6 +90,22 @@ func keysWhere(conditions ...func(*sql.Selector)) func(string) *sql.Selector {
 	}
 }
 
+// anyOf selects the ids that one of some selections finds; one that several find comes several times.
+func anyOf(finds ...func(string) *sql.Selector) func(string) *sql.Selector {
+	if len(finds) == 1 {
+		return finds[0]
+	}
+	return func(dialect string) *sql.Selector {
+		union := finds[0](dialect)
+		for _, find := range finds[1:] {
+			union.UnionAll(find(dialect))
+		}
+		// Under the name of the table, which the builder qualifies columns with.
+		all := sql.Dialect(dialect).Select().From(union.As(apikey.Table))
+		return all.Select(all.C(apikey.FieldID))
+	}
+}
+
 // holdersOf selects the ids of the keys that hold one of some scopes; one that holds several comes several
 // times.
 func (pl plan) holdersOf(scopes []string) func(string) *sql.Selector {
@@ -113,32 +130,45 @@ func holderBound(of []bound) bound {
 // sampled is how many of the newest holders of a scope tell how rare it is.
 const sampled = 256
 
+// maxSampled is how many scopes are sampled at most. A scope of many segments is granted by as many, and fifty
+// such scopes by more than a statement may have columns.
+const maxSampled = 200
+
 // rarest is which of the groups the fewest keys hold, as far as the newest holders tell: one that fewer than
-// sampled hold, else the one whose sample goes back furthest.
+// sampled hold, else the one whose sample goes back furthest. Groups beyond maxSampled scopes are not looked at.
 func (a *Authority) rarest(ctx context.Context, b bound, groups [][]string) (int, error) {
 	if len(groups) == 1 {
 		return 0, nil
 	}
 	// One statement, with a column for each scope.
 	samples := sql.Dialect(a.store.Dialect()).Select()
-	var of []int // groups, by column
+	columns := map[string]int{} // by scope
+	var candidates []int
 	for i, g := range groups {
+		if len(g) == 0 {
+			return i, nil
+		}
+		if len(columns)+len(g) > maxSampled {
+			continue
+		}
+		candidates = append(candidates, i)
 		for _, scope := range g {
-			of = append(of, i)
+			if _, sampled := columns[scope]; sampled {
+				continue
+			}
+			columns[scope] = len(columns)
 			nth := plan{holders: b}.holdersOf([]string{scope})(a.store.Dialect())
 			nth.OrderBy(sql.Desc(nth.C(keyscope.FieldKeyID))).Offset(sampled - 1).Limit(1)
 			samples.AppendSelectExpr(sql.ExprFunc(func(b *sql.Builder) { b.Wrap(func(b *sql.Builder) { b.Join(nth) }) }))
 		}
-		if len(g) == 0 {
-			return i, nil
-		}
 	}
+	ids := make([]*string, len(columns)) // the last of each sample; nil: fewer hold the scope
 	rows, err := a.rows(ctx, samples)
 	if err != nil {
 		return 0, err
 	}
 	defer rows.Close()
-	ids, into := make([]*string, len(of)), make([]any, len(of))
+	into := make([]any, len(ids))
 	for i := range ids {
 		into[i] = &ids[i]
 	}
@@ -150,13 +180,15 @@ func (a *Authority) rarest(ctx context.Context, b bound, groups [][]string) (int
 	if err := rows.Err(); err != nil {
 		return 0, err
 	}
-	reach := make([]string, len(groups)) // the newest sample of each group
-	for i, id := range ids {
-		if id != nil {
-			reach[of[i]] = max(reach[of[i]], *id)
+	reach := func(group int) (newest string) {
+		for _, scope := range groups[group] {
+			if id := ids[columns[scope]]; id != nil {
+				newest = max(newest, *id)
+			}
 		}
+		return newest
 	}
-	return slices.Index(reach, slices.Min(reach)), nil
+	return slices.MinFunc(candidates, func(a, b int) int { return strings.Compare(reach(a), reach(b)) }), nil
 }
 
 // rows reads ids from an index, also of keys that the caller may not see.
