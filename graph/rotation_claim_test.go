@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/keytag/keytag/internal/secret"
 )
 
 const every30 = "intervalDays: 30"
@@ -42,7 +44,7 @@ func TestClaim(t *testing.T) {
 		if len(l.hooks.all()) != 1 || h.kind != "api_key.rotation_due" || !h.signedBy(t, l.signer) || !h.sentAt.Equal(l.clock()) {
 			t.Errorf("%+v", h)
 		}
-		if h.text("keyId") != l.id || h.text("rotationId") != l.rotation()["id"] || h.text("claimToken") == "" || h.data["secret"] != nil || strings.Contains(string(h.body), "ktg_0") {
+		if h.text("keyId") != l.id || h.text("rotationId") != l.rotation()["id"] || h.text("claimToken") == "" || h.data["secret"] != nil || secret.In(string(h.body)) {
 			t.Errorf("%s", h.body)
 		}
 		if r := l.rotation(); r["attempts"] != 1.0 || r["nextAttemptAt"] != nil || r["lastError"] != nil {

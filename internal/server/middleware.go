@@ -2,10 +2,10 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -95,23 +95,13 @@ func level(r *http.Request, response *response) slog.Level {
 var sane = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // requestID keeps the id that a proxy gave, unless it is unfit for headers and
-// logs or is an API key; else it makes one of 120 random bits, which tells requests apart and is no secret.
+// logs or is an API key; else it makes one of 130 random bits.
 func requestID(given string) string {
 	if given != "" && sane.MatchString(given) && telemetry.Redact(given) == given {
 		return given
 	}
-	var id [24]byte
-	for half := range 2 {
-		bits := rand.Uint64()
-		for i := range 12 {
-			id[12*half+i] = idAlphabet[bits>>(5*i)%32]
-		}
-	}
-	return string(id[:])
+	return rand.Text()
 }
-
-// idAlphabet is that of base 32 (RFC 4648).
-const idAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 // clientIP is where the request comes from. Of X-Forwarded-For, which anybody can send, only what
 // proxies that are trusted have added is believed: it is read from the right, as long as the address
