@@ -36,16 +36,23 @@ type filled struct {
 	list   []queries.Query
 }
 
-// fill makes 100 000 keys, or KEYTAG_TEST_KEYS.
-func fill(t *testing.T, name string) *filled {
+// many are 100 000 keys, or KEYTAG_TEST_KEYS.
+func many(t *testing.T) int {
 	t.Helper()
-	n := 100_000
-	if text, set := os.LookupEnv("KEYTAG_TEST_KEYS"); set {
-		var err error
-		if n, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
+	text, set := os.LookupEnv("KEYTAG_TEST_KEYS")
+	if !set {
+		return 100_000
 	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// fill makes n keys.
+func fill(t *testing.T, name string, n int) *filled {
+	t.Helper()
 	url := storetest.Empty(t, name)
 	if _, err := benchdata.Load(t.Context(), url, benchdata.Options{Keys: n, Seed: seed, Now: now}, func(string) {}); err != nil {
 		t.Fatal(err)
@@ -71,14 +78,14 @@ func fill(t *testing.T, name string) *filled {
 func TestQueriesReadLittleMoreThanTheyReturn(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		f := fill(t, dialect.Postgres)
+		f := fill(t, dialect.Postgres, many(t))
 		for _, planning := range f.plannings(t) {
 			t.Run(planning, func(t *testing.T) { f.each(t, func(t *testing.T, a asked) { f.holdPostgres(t, planning, a) }) })
 		}
 	})
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		f := fill(t, dialect.SQLite)
+		f := fill(t, dialect.SQLite, many(t))
 		perRow := f.stepsPerRow(t)
 		check := func(t *testing.T) { f.each(t, func(t *testing.T, a asked) { f.holdSQLite(t, perRow, a) }) }
 		t.Run("analysed", check)
