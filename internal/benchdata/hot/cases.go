@@ -30,14 +30,15 @@ type kase struct {
 	// requests are sent in turn; each has to be answered with one of these statuses.
 	requests [][]byte
 	statuses []int
-	// beside is what else goes on while it is measured, if anything.
-	beside beside
+	// company is what else goes on while it is measured, if anything.
+	company company
 	// span is how long it is measured at least.
 	span time.Duration
 	next int // of the requests
 
-	rates, cpus, p50s, p99s []float64 // requests a second, µs a request, ms
-	resident                float64   // MiB, after the last run
+	runs     []figures
+	beside   []figures // of the bare handler, in the same order
+	resident float64   // MiB, after the last run
 }
 
 func (c *kase) close() {
@@ -133,8 +134,8 @@ func (p plan) cases(ctx context.Context, program *rig.Program) (cases []*kase, l
 	inTurn := fmt.Sprintf("keytag, viewerKey, PostgreSQL, %d keys in turn, each read from the database", p.inTurn)
 	add(inTurn+" (probes, which are no use)", servers["large"], probes, 200)
 	used := add(inTurn+", and its use written", servers["large"], cold, 200)
-	used.span, used.beside = usesSpan, &using{database: large}
-	add("keytag, viewerKey, PostgreSQL, a key revoked every 10 ms", servers["small"], one, 200).beside = &revoking{admin: text}
+	used.span, used.company = usesSpan, &using{database: large}
+	add("keytag, viewerKey, PostgreSQL, a key revoked every 10 ms", servers["small"], one, 200).company = &revoking{admin: text}
 	add("keytag, texts that no key has: wrong checksum", servers["large"], malformed, 401, 429)
 	add("keytag, texts that no key has: right checksum", servers["large"], unknown, 401, 429)
 	list, err = allocations(ctx, file.url, liveFile[0])

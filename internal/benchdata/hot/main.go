@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -39,6 +40,7 @@ type plan struct {
 	seconds          float64 // of a run
 	connections      int
 	docs             string
+	only             *regexp.Regexp
 }
 
 func main() {
@@ -63,7 +65,11 @@ func parsePlan() (p plan, err error) {
 	flag.Float64Var(&p.seconds, "seconds", 2, "of a run, after a quarter of it that does not count")
 	flag.IntVar(&p.connections, "connections", 16, "over which requests are sent")
 	flag.StringVar(&p.docs, "docs", "docs", "directory of performance.md")
+	only := flag.String("only", "", "a pattern of the cases that are measured; then the results are only printed")
 	flag.Parse()
+	if p.only, err = regexp.Compile(*only); err != nil {
+		return p, fmt.Errorf("--only: %w", err)
+	}
 	switch {
 	case p.postgres == "" || p.sqlite == "":
 		return p, errors.New("--postgres and --sqlite are needed")
@@ -97,16 +103,25 @@ func measure(ctx context.Context) error {
 	if err := stayOnLoadCore(ctx); err != nil {
 		return err
 	}
+	var bare *kase
+	var asked []*kase
+	for _, c := range cases {
+		switch {
+		case c.name == bareName:
+			bare = c
+		case c.requests != nil && p.only.MatchString(c.name):
+			asked = append(asked, c)
+		}
+	}
 	for round := range p.runs {
 		fmt.Printf("round %d of %d\n", round+1, p.runs)
-		for _, c := range cases {
-			if c.requests == nil {
-				continue
-			}
-			if err := c.measure(ctx, p); err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
+		if err := p.measure(ctx, bare, asked); err != nil {
+			return err
 		}
+	}
+	if p.only.String() != "" {
+		fmt.Println(p.report(cases, allocated))
+		return nil
 	}
 	return rig.Replace(filepath.Join(p.docs, "performance.md"), tool, p.report(cases, allocated))
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/keytag/keytag/internal/secret"
 )
 
-// beside is what goes on besides the requests of a case.
-type beside interface {
+// company is what goes on besides the requests of a case.
+type company interface {
 	// prepare comes before a run of a length.
 	prepare(ctx context.Context, s *rig.Server, span time.Duration) error
 	// run goes on until ctx ends.
@@ -190,8 +190,8 @@ func (u *using) report() string {
 func asides(cases []*kase) string {
 	var lines []string
 	for _, c := range cases {
-		if c.beside != nil {
-			lines = append(lines, "- "+strings.TrimPrefix(c.name, "keytag, ")+": "+c.beside.report())
+		if c.company != nil && c.runs != nil {
+			lines = append(lines, "- "+strings.TrimPrefix(c.name, "keytag, ")+": "+c.company.report())
 		}
 	}
 	return strings.Join(lines, "\n")
