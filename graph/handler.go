@@ -86,7 +86,7 @@ func begin(ctx context.Context, o *graphql.OperationContext, fields any) (contex
 		}
 		ctx = context.WithValue(ctx, denialsKey{}, &denials{})
 	}
-	return model.NewContext(keys.WithBudget(ctx, new(keys.Budget)), fields.(*model.Fields)), nil
+	return model.NewContext(ctx, fields.(*model.Fields)), nil
 }
 
 // end records what was denied, and makes a refused replay a refused request.
@@ -105,9 +105,9 @@ func tellEnd(ctx context.Context, h http.Header) {
 	if !ok {
 		return
 	}
-	h.Set("Keytag-Key-Id", id)
+	h["Keytag-Key-Id"] = []string{id}
 	if end != nil {
-		h.Set("Keytag-Key-Expires-At", end.Format(time.RFC3339Nano))
+		h["Keytag-Key-Expires-At"] = []string{end.Format(time.RFC3339Nano)}
 	}
 }
 

@@ -60,14 +60,25 @@ func newLoaders(r *Resolver) *loaders {
 
 type loadersKey struct{}
 
-// loading answers the loaders of the root field that is being resolved.
-func loading(ctx context.Context) *loaders { return ctx.Value(loadersKey{}).(func() *loaders)() }
+// lazily are the loaders of a root field, made when it needs some.
+type lazily struct {
+	resolver *Resolver
+	once     sync.Once
+	loaders  *loaders
+}
 
-// loadAfresh gives each root field loaders of its own, once it needs some: what a mutation answers shows
-// what it changed, whatever was asked for in the same request before.
+// loading answers the loaders of the root field that is being resolved.
+func loading(ctx context.Context) *loaders {
+	l := ctx.Value(loadersKey{}).(*lazily)
+	l.once.Do(func() { l.loaders = newLoaders(l.resolver) })
+	return l.loaders
+}
+
+// loadAfresh gives each root field loaders of its own: what a mutation answers shows what it changed, whatever
+// was asked for in the same request before.
 func loadAfresh(r *Resolver) graphql.RootFieldMiddleware {
 	return func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
-		return next(context.WithValue(ctx, loadersKey{}, sync.OnceValue(func() *loaders { return newLoaders(r) })))
+		return next(context.WithValue(ctx, loadersKey{}, &lazily{resolver: r}))
 	}
 }
 

@@ -32,10 +32,11 @@ type Authenticator struct {
 // `request.rate_limited`.
 func (a *Authenticator) Authenticate(r *http.Request) (context.Context, error) {
 	ctx, err := a.withinLimits(r)
-	var refused *fault.Error
 	switch {
-	case errors.As(err, &refused):
-		telemetry.Authentications.Add(refused.Code)
+	case err != nil:
+		if refused := (*fault.Error)(nil); errors.As(err, &refused) {
+			telemetry.Authentications.Add(refused.Code)
+		}
 	case ctx == r.Context():
 		telemetry.Authentications.Add("none")
 	default:
@@ -67,8 +68,8 @@ var (
 )
 
 func (a *Authenticator) authenticate(r *http.Request) (context.Context, error) {
-	text, err := presented(r.Header)
-	if err != nil || text == nil {
+	text, given, err := presented(r.Header)
+	if err != nil || !given {
 		return r.Context(), err
 	}
 	probe := r.Header.Get("Keytag-Probe")
@@ -76,40 +77,36 @@ func (a *Authenticator) authenticate(r *http.Request) (context.Context, error) {
 		return nil, &fault.Error{Code: fault.CodeProbe, Message: "Keytag-Probe must be 1"}
 	}
 	use := keys.Use{IP: telemetry.RequestFrom(r.Context()).RemoteIP, Probe: probe == "1"}
-	ctx, err := a.Keys.Authenticate(r.Context(), *text, use)
-	var refused *fault.Error
-	switch {
-	case errors.As(err, &refused):
-		return nil, refused
-	case err != nil:
-		a.Log.ErrorContext(r.Context(), "authenticate", "error", err)
-		return nil, unavailable
+	ctx, err := a.Keys.Authenticate(r.Context(), text, use)
+	if err == nil {
+		return ctx, nil
 	}
-	return ctx, nil
+	if refused := (*fault.Error)(nil); errors.As(err, &refused) {
+		return nil, refused
+	}
+	a.Log.ErrorContext(r.Context(), "authenticate", "error", err)
+	return nil, unavailable
 }
 
-// presented is the key text in `Authorization: Bearer …` (RFC 6750 §2.1) or `X-Api-Key`, nil when
-// there is neither. Another authorization scheme is a key that is not valid, not an anonymous
-// request.
-func presented(h http.Header) (*string, error) {
-	var texts []string
-	for _, value := range h.Values("Authorization") {
+// presented is the key text in `Authorization: Bearer …` (RFC 6750 §2.1) or `X-Api-Key`; given is false when
+// there is neither. Another authorization scheme is a key that is not valid, not an anonymous request.
+func presented(h http.Header) (text string, given bool, err error) {
+	take := func(other string) {
+		other = strings.TrimSpace(other)
+		if given && other != text {
+			err = &fault.Error{Code: "auth.ambiguous", Message: "the request carries different keys; send one"}
+		}
+		text, given = other, true
+	}
+	for _, value := range h["Authorization"] {
 		scheme, text, _ := strings.Cut(strings.TrimSpace(value), " ")
 		if !strings.EqualFold(scheme, "Bearer") {
 			text = ""
 		}
-		texts = append(texts, strings.TrimSpace(text))
+		take(text)
 	}
-	for _, value := range h.Values("X-Api-Key") {
-		texts = append(texts, strings.TrimSpace(value))
+	for _, value := range h["X-Api-Key"] {
+		take(value)
 	}
-	if len(texts) == 0 {
-		return nil, nil
-	}
-	for _, other := range texts[1:] {
-		if other != texts[0] {
-			return nil, &fault.Error{Code: "auth.ambiguous", Message: "the request carries different keys; send one"}
-		}
-	}
-	return &texts[0], nil
+	return text, given, err
 }

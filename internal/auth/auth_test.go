@@ -48,15 +48,15 @@ func TestPresented(t *testing.T) {
 		{[]string{"Bearer,k"}, nil, ""},
 		{nil, []string{""}, ""},
 	} {
-		text, err := presented(http.Header{"Authorization": c.authorization, "X-Api-Key": c.apiKey})
+		text, given, err := presented(http.Header{"Authorization": c.authorization, "X-Api-Key": c.apiKey})
 		got := none
 		switch refused := (*fault.Error)(nil); {
 		case errors.As(err, &refused) && refused.Code == "auth.ambiguous":
 			got = ambiguous
 		case err != nil:
 			t.Errorf("%v", err)
-		case text != nil:
-			got = *text
+		case given:
+			got = text
 		}
 		if got != c.want {
 			t.Errorf("Authorization %q, X-Api-Key %q: %q, want %q", c.authorization, c.apiKey, got, c.want)

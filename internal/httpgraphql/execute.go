@@ -35,9 +35,12 @@ func (h *handler) operation(ctx context.Context, params *graphql.RawParams) (ope
 	if definition == nil {
 		return operation{}, gqlerror.List{noOperation(params.OperationName)}
 	}
-	variables, problem := validator.VariableValues(h.Schema.Schema(), definition, params.Variables)
-	if problem != nil {
-		return operation{}, gqlerror.List{explainVariable(problem)}
+	var variables map[string]any
+	if len(definition.VariableDefinitions) > 0 {
+		var problem error
+		if variables, problem = validator.VariableValues(h.Schema.Schema(), definition, params.Variables); problem != nil {
+			return operation{}, gqlerror.List{explainVariable(problem)}
+		}
 	}
 	estimate := &d.estimates[slices.Index(d.Operations, definition)]
 	cost := estimate.cost(variables, h.Limits)

@@ -95,42 +95,43 @@ var (
 
 // ServeHTTP answers one request.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	media, acceptable := negotiate(r.Header.Values("Accept"))
+	ctx := r.Context()
+	media, acceptable := negotiate(r.Header["Accept"])
 	header := w.Header()
 	header["Content-Type"], header["Cache-Control"] = contentTypes[media], noStore
 
 	if !acceptable {
-		h.refuse(w, r, notAcceptable)
+		h.refuse(ctx, w, notAcceptable)
 		return
 	}
 	if h.Authenticate != nil {
-		ctx, err := h.Authenticate(r)
+		bound, err := h.Authenticate(r)
 		if err != nil {
 			response := &graphql.Response{Errors: gqlerror.List{err}}
-			h.write(w, r, response, h.status(response, media))
+			h.write(ctx, w, response, h.status(response, media))
 			return
 		}
-		r = r.WithContext(ctx)
+		ctx = bound
 	}
 	params, refused := read(w, r, h.Limits)
 	if refused != nil {
-		h.refuse(w, r, refused)
+		h.refuse(ctx, w, refused)
 		return
 	}
-	operation, errs := h.operation(r.Context(), params)
+	operation, errs := h.operation(ctx, params)
 	if len(errs) > 0 {
 		response := &graphql.Response{Errors: errs}
-		h.write(w, r, response, h.status(response, media))
+		h.write(ctx, w, response, h.status(response, media))
 		return
 	}
 	if r.Method != http.MethodPost && operation.Operation.Operation != ast.Query {
-		h.refuse(w, r, queriesOnly)
+		h.refuse(ctx, w, queriesOnly)
 		return
 	}
-	if r.Context().Err() != nil {
-		h.refuse(w, r, interrupted)
+	if ctx.Err() != nil {
+		h.refuse(ctx, w, interrupted)
 		return
 	}
-	response := h.execute(r.Context(), operation)
-	h.write(w, r, response, h.status(response, media))
+	response := h.execute(ctx, operation)
+	h.write(ctx, w, response, h.status(response, media))
 }

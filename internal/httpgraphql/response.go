@@ -2,6 +2,7 @@ package httpgraphql
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"log/slog"
 	"maps"
@@ -34,32 +35,32 @@ func (h *handler) status(response *graphql.Response, media string) int {
 	return http.StatusOK
 }
 
-func (h *handler) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) {
+func (h *handler) refuse(ctx context.Context, w http.ResponseWriter, refused *refusal) {
 	if refused.allow != "" {
 		w.Header().Set("Allow", refused.allow)
 	}
 	if refused == tooLarge {
 		w.Header().Set("Connection", "close") // the rest of the body is not read
 	}
-	h.write(w, r, &graphql.Response{Errors: gqlerror.List{{
+	h.write(ctx, w, &graphql.Response{Errors: gqlerror.List{{
 		Message:    refused.message,
 		Extensions: map[string]any{"code": refused.code},
 	}}}, refused.status)
 }
 
-func (h *handler) write(w http.ResponseWriter, r *http.Request, response *graphql.Response, status int) {
-	errs := withRequestID(response.Errors, telemetry.RequestID(r.Context()))
+func (h *handler) write(ctx context.Context, w http.ResponseWriter, response *graphql.Response, status int) {
+	errs := withRequestID(response.Errors, telemetry.RequestID(ctx))
 	head, tail, err := around(errs, response)
 	if err != nil {
 		panic(err) // an error extension or the data of an extension is no JSON
 	}
 	header := w.Header()
 	codes := errorCodes(errs)
-	telemetry.RequestFrom(r.Context()).Answered(firstOf(codes))
+	telemetry.RequestFrom(ctx).Answered(firstOf(codes))
 	if len(codes) > 0 {
 		list := strings.Join(codes, ",")
 		header.Set("X-Cloud-Error-Codes", list)
-		telemetry.Annotate(r.Context(), slog.String("error_codes", list))
+		telemetry.Annotate(ctx, slog.String("error_codes", list))
 	}
 	if status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", "Bearer")
@@ -67,9 +68,9 @@ func (h *handler) write(w http.ResponseWriter, r *http.Request, response *graphq
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		header.Set("Retry-After", "1")
 	}
-	header.Set("Content-Length", strconv.Itoa(len(head)+len(response.Data)+len(tail)))
+	header["Content-Length"] = []string{strconv.Itoa(len(head) + len(response.Data) + len(tail))}
 	if h.BeforeWrite != nil {
-		h.BeforeWrite(r.Context(), header)
+		h.BeforeWrite(ctx, header)
 	}
 	w.WriteHeader(status)
 	// In one piece, which costs less than sending several.

@@ -70,11 +70,11 @@ func (a *Authority) admit(ctx context.Context, presented secret.Secret, use Use,
 }
 
 func (a *Authority) judge(ctx context.Context, r *remembered, d demand) (j judged, err error) {
-	j = judged{remembered: r, at: a.now()}
-	if r.key != nil {
-		j.at = a.instant(r.key)
-		j.code, err = judge(ctx, r.key, j.at, d)
+	if r.key == nil {
+		return judged{remembered: r, at: a.now()}, nil
 	}
+	j = judged{remembered: r, at: a.instant(r.key)}
+	j.code, err = judge(ctx, r.key, j.at, d)
 	return j, err
 }
 
@@ -101,7 +101,10 @@ func (a *Authority) mayReplay(ctx context.Context, key *db.APIKey, use Use) bool
 }
 
 // caller is the key that authenticated a request, with its owner loaded.
-type caller struct{ key *db.APIKey }
+type caller struct {
+	key   *db.APIKey
+	lists budget
+}
 
 type callerKey struct{}
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -29,7 +30,8 @@ func (s *Server) record(next http.Handler) http.Handler {
 		}
 		ctx, span := telemetry.BeginRequest(telemetry.WithRequest(r.Context(), request), "HTTP", r.Header)
 		w.Header()["X-Request-Id"] = []string{request.ID}
-		response := &response{ResponseWriter: w, writing: s.writing}
+		response := &response{ResponseWriter: w, writing: s.writing, connection: connectionOf(r.Context())}
+		response.connection.allow(start, s.writing) // to be told to go on sending, and what net/http itself may answer
 		defer func() {
 			s.access(ctx, r, response, request, start)
 			s.trace(span, r, response, request)
@@ -40,6 +42,9 @@ func (s *Server) record(next http.Handler) http.Handler {
 
 // trace ends the span of a request, in the names of https://opentelemetry.io/docs/specs/semconv/http/http-spans/.
 func (s *Server) trace(span telemetry.Span, r *http.Request, response *response, request *telemetry.Request) {
+	if span == (telemetry.Span{}) {
+		return
+	}
 	status := response.answered()
 	span.Number("http.response.status_code", status)
 	if answer, ok := request.Answer(); ok { // else the path may be anything
@@ -212,9 +217,10 @@ func writeInternalError(w http.ResponseWriter, id string) {
 // response remembers what was answered.
 type response struct {
 	http.ResponseWriter
-	writing time.Duration
-	status  int // 0 until the headers are written
-	bytes   int64
+	connection *connection // nil of a request that came over none
+	writing    time.Duration
+	status     int // 0 until the headers are written
+	bytes      int64
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -240,7 +246,34 @@ func (r *response) WriteHeader(status int) {
 // begin gives the client its time to take the answer, however long the work took.
 func (r *response) begin(status int) {
 	r.status = status
-	_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(r.writing)) // where there are no deadlines, none passes
+	r.connection.allow(time.Now(), r.writing)
+}
+
+// connection is one of HTTP/1.1, which carries one request at a time.
+type connection struct {
+	net.Conn
+	until time.Time // when the client must have taken what is written
+}
+
+// allow gives the client this long from now, and up to twice as long: to move the deadline is a part of what a small
+// answer costs, and most find that the last one has done it.
+func (c *connection) allow(now time.Time, writing time.Duration) {
+	if c == nil || c.until.Sub(now) >= writing {
+		return
+	}
+	c.until = now.Add(2 * writing)
+	_ = c.SetWriteDeadline(c.until) // an error is that of a connection that is closed
+}
+
+type connectionKey struct{}
+
+func withConnection(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, &connection{Conn: c})
+}
+
+func connectionOf(ctx context.Context) *connection {
+	c, _ := ctx.Value(connectionKey{}).(*connection)
+	return c
 }
 
 // Write counts the bytes of the body.

@@ -212,7 +212,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		_, err := io.ReadAll(r.Body)
 		read <- err
 	})})
-	s.headers, s.reading, s.idle = 100*time.Millisecond, 200*time.Millisecond, 100*time.Millisecond
+	s.reading, s.idle = 200*time.Millisecond, 100*time.Millisecond
 	address, _, _ := start(t, s)
 	const whole = "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
 	for _, c := range []struct {

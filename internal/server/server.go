@@ -44,16 +44,15 @@ type Server struct {
 	draining atomic.Bool
 	proxies  []netip.Prefix
 	grace    time.Duration // for requests in flight at shutdown
-	headers  time.Duration // for a client to send the headers of its request
-	reading  time.Duration // for a client to send its request
+	reading  time.Duration // for a client to send its request, headers and all
 	idle     time.Duration // for a client to send the next one
-	writing  time.Duration // for a client to take the answer
+	writing  time.Duration // for a client to take the answer, at least; at most twice as long
 }
 
 // New wires the paths. Nothing runs yet.
 func New(options Options) *Server {
 	s := &Server{logger: options.Logger, ready: options.Ready, proxies: options.Proxies,
-		grace: 15 * time.Second, headers: 10 * time.Second, reading: 30 * time.Second, idle: 120 * time.Second, writing: 60 * time.Second}
+		grace: 15 * time.Second, reading: 30 * time.Second, idle: 120 * time.Second, writing: 60 * time.Second}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", shared(options.GraphQL, options.Origins))
 	if options.Playground != nil {
@@ -82,7 +81,7 @@ func (s *Server) watched(mux *http.ServeMux, metrics http.Handler, here bool) {
 // Run has returned, so that /readyz tells of the shutdown.
 func (s *Server) RunAdmin(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
-		Handler: s.admin, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: s.reading, WriteTimeout: s.writing,
+		Handler: s.admin, ReadTimeout: s.reading, WriteTimeout: s.writing,
 		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
 	}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
@@ -102,15 +101,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // all of them were answered. The listener is closed in every case.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: s.headers,
-		ReadTimeout:       s.reading,
-		// No WriteTimeout: it would count the time that the work takes. See response.WriteHeader.
+		Handler:     s,
+		ReadTimeout: s.reading, // from the first byte of the headers; a ReadHeaderTimeout of its own costs each request one more
+		// No WriteTimeout: it would count the time that the work takes. See response.begin.
 		IdleTimeout:    s.idle,
 		MaxHeaderBytes: 64 << 10,
 		ErrorLog:       slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
 		// Requests outlive ctx: its end is the beginning of an orderly shutdown.
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		ConnContext: withConnection,
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

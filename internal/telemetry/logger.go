@@ -21,9 +21,9 @@ func Logger(w io.Writer, level, format string) *slog.Logger {
 	}
 	lines, _ := w.(*Lines)
 	if format == "text" {
-		return slog.New(textual{slog.NewTextHandler(redactor{w}, options), lines})
+		return slog.New(textual{slog.NewTextHandler(redactor{w}, options), lines, false})
 	}
-	return slog.New(textual{slog.NewJSONHandler(redactor{w}, options), lines})
+	return slog.New(textual{slog.NewJSONHandler(redactor{w}, options), lines, lines != nil})
 }
 
 func parseLevel(level string) slog.Level {
@@ -52,10 +52,14 @@ func formatFor(w io.Writer) string {
 type textual struct {
 	slog.Handler
 	lines *Lines // nil when each is written at once
+	plain bool   // what is logged goes to lines as JSON, with nothing around it
 }
 
 // Handle is of slog.Handler.
 func (h textual) Handle(ctx context.Context, r slog.Record) error {
+	if h.plain && r.Level < slog.LevelWarn && writePlain(redactor{h.lines}, r) {
+		return nil
+	}
 	plain := true
 	r.Attrs(func(a slog.Attr) bool {
 		plain = a.Value.Kind() < slog.KindGroup && a.Value.Kind() != slog.KindAny
@@ -75,12 +79,12 @@ func (h textual) Handle(ctx context.Context, r slog.Record) error {
 
 // WithAttrs is of slog.Handler.
 func (h textual) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return textual{h.Handler.WithAttrs(allAsText(attrs)), h.lines}
+	return textual{h.Handler.WithAttrs(allAsText(attrs)), h.lines, false}
 }
 
 // WithGroup is of slog.Handler.
 func (h textual) WithGroup(name string) slog.Handler {
-	return textual{h.Handler.WithGroup(name), h.lines}
+	return textual{h.Handler.WithGroup(name), h.lines, false}
 }
 
 func allAsText(attrs []slog.Attr) []slog.Attr {

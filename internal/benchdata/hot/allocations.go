@@ -40,7 +40,7 @@ func allocations(ctx context.Context, database, live string) (list []allocated, 
 	defer s.Close()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	log := telemetry.Logger(io.Discard, "info", "json")
+	log := telemetry.Logger(telemetry.NewLines(io.Discard), "info", "json")
 	go s.Follow(ctx, slog.New(slog.DiscardHandler))
 	keytag := wholly(s, log)
 	text := benchdata.AdminKeyText(seed, 0)
