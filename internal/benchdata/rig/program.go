@@ -4,6 +4,7 @@ package rig
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -95,6 +96,9 @@ func Listen(c *exec.Cmd) (*Server, error) {
 	go func() {
 		defer close(s.ended)
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			if bytes.Contains(lines.Bytes(), requestLine) {
+				continue // one for each: to read them all would take the core from the load
+			}
 			var line struct{ Level, Msg, Address string }
 			switch err := json.Unmarshal(lines.Bytes(), &line); {
 			case err != nil || line.Level == "WARN" || line.Level == "ERROR":
@@ -115,6 +119,8 @@ func Listen(c *exec.Cmd) (*Server, error) {
 		return nil, errors.New("the server does not listen")
 	}
 }
+
+var requestLine = []byte(`"level":"INFO","msg":"request"`)
 
 // URL is that of the server, without a slash at its end.
 func (s *Server) URL() string { return "http://" + s.Address }
