@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"ent/migrations":          {},
 	"ent/migrations/generate": {"ent/...", "internal/store/..."},
 
-	"internal/epoch":           {},
+	"internal/epoch":           {"internal/telemetry"},
 	"internal/store":           join(ground, "ent/db/...", "ent/migrations", "internal/epoch"),
 	"internal/store/storetest": {"internal/store/...", "ent/migrations"},
 	"internal/audit":           join(ground, storage...),

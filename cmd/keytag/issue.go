@@ -32,7 +32,7 @@ func (p *program) firstLine() (string, error) {
 func (p *program) createKeyCommand() *cobra.Command {
 	var o *output
 	var scopes, ips []string
-	var file string
+	var file, call string
 	var c *cobra.Command
 	c = p.asking("create", "Make a key, and print its secret, or write it to a file", noArgs, func(ctx context.Context, server *client.Client, _ []string) error {
 		if err := o.check(); err != nil {
@@ -50,7 +50,7 @@ func (p *program) createKeyCommand() *cobra.Command {
 			}
 			input["projectId"] = me.Project.ID
 		}
-		return p.issue(ctx, o, file, func(idempotencyKey string) (*client.Issued, error) {
+		return p.issue(ctx, o, file, call, func(idempotencyKey string) (*client.Issued, error) {
 			input["idempotencyKey"] = idempotencyKey
 			return server.Create(ctx, input)
 		})
@@ -67,6 +67,7 @@ func (p *program) createKeyCommand() *cobra.Command {
 	f.String("expires-in", "", "its lifetime, such as P90D")
 	f.String("expires-at", "", "its end, as in RFC 3339")
 	f.StringVar(&file, "write-to", "", "write the secret to this new file, of mode 0600, instead of printing it")
+	f.StringVar(&call, "idempotency-key", "", idempotencyHelp)
 	return c
 }
 
@@ -74,7 +75,7 @@ func (p *program) rotateKeyCommand() *cobra.Command {
 	var o *output
 	var self bool
 	var scopes []string
-	var file string
+	var file, call string
 	var c *cobra.Command
 	c = p.asking("rotate ID | --self", "Give a key a successor, and print its secret, or write it to a file", cobra.ArbitraryArgs, func(ctx context.Context, server *client.Client, args []string) error {
 		if err := errors.Join(o.check(), selfOrID(self, args)); err != nil {
@@ -91,7 +92,7 @@ func (p *program) rotateKeyCommand() *cobra.Command {
 			if file != "" {
 				return p.rotateFile(ctx, o, server, input, file)
 			}
-			return p.issue(ctx, o, "", func(idempotencyKey string) (*client.Issued, error) {
+			return p.issue(ctx, o, "", call, func(idempotencyKey string) (*client.Issued, error) {
 				input["idempotencyKey"] = idempotencyKey
 				return server.RotateSelf(ctx, input)
 			})
@@ -100,7 +101,7 @@ func (p *program) rotateKeyCommand() *cobra.Command {
 		if len(scopes) > 0 {
 			input["scopes"] = scopes
 		}
-		return p.issue(ctx, o, file, func(idempotencyKey string) (*client.Issued, error) {
+		return p.issue(ctx, o, file, call, func(idempotencyKey string) (*client.Issued, error) {
 			input["idempotencyKey"] = idempotencyKey
 			return server.Rotate(ctx, input)
 		})
@@ -112,8 +113,11 @@ func (p *program) rotateKeyCommand() *cobra.Command {
 	f.String("expires-in", "", "the lifetime of the new key, such as P90D")
 	f.StringArrayVar(&scopes, "scope", nil, "what the new key may do, of what the old one may; repeated: all of it")
 	f.StringVar(&file, "write-to", "", "write the secret to this file, of mode 0600, instead of printing it; with --self it takes the place of what the file holds")
+	f.StringVar(&call, "idempotency-key", "", idempotencyHelp+"; a file that is rotated keeps its own beside it")
 	return c
 }
+
+const idempotencyHelp = "a name for this call, of 16 to 200 characters: made again under it, it answers the same key and makes no second; a new one if not given"
 
 // retries are the pauses before a call is made again whose reply did not come.
 var retries = []time.Duration{time.Second, 3 * time.Second}
@@ -135,7 +139,9 @@ func insist(ctx context.Context, call func() (*client.Issued, error)) (made *cli
 
 // issue has a key made and shows it with its secret, which goes to a new file if one is named. The file is there
 // before the key is.
-func (p *program) issue(ctx context.Context, o *output, file string, call func(idempotencyKey string) (*client.Issued, error)) (err error) {
+//
+// Should no reply come at all, the error has the idempotency key under which the same call makes no second key.
+func (p *program) issue(ctx context.Context, o *output, file, idempotencyKey string, call func(idempotencyKey string) (*client.Issued, error)) (err error) {
 	var to *newFile
 	if file != "" {
 		if to, err = createFile(file); err != nil {
@@ -143,8 +149,13 @@ func (p *program) issue(ctx context.Context, o *output, file string, call func(i
 		}
 		defer to.giveUp()
 	}
-	idempotencyKey := rand.Text()
+	if idempotencyKey == "" {
+		idempotencyKey = rand.Text()
+	}
 	made, err := insist(ctx, func() (*client.Issued, error) { return call(idempotencyKey) })
+	if errors.As(err, new(*client.Unreachable)) {
+		return fmt.Errorf("%w; whether the key was made is not known: run it again with --idempotency-key %s, and there is no second", err, idempotencyKey)
+	}
 	if err != nil {
 		return err
 	}

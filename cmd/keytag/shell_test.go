@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -266,4 +267,47 @@ func TestCertificates(t *testing.T) {
 	c := s.as("admin", "whoami")
 	c.Env = append(c.Env, "SSL_CERT_FILE="+s.path("ca.pem"))
 	s.run(exitOK, c)
+}
+
+// Whoever lost the answer, however often it was asked for, is told how to ask for it without making a second key.
+func TestALostAnswerIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "sqlite3")
+	id := s.make("service")
+	for _, call := range [][]string{
+		{"keys", "create", "--name", "lost", "-o", "json"},
+		{"keys", "rotate", id, "--grace", "PT1H", "-o", "json"},
+	} {
+		s.between(func(w http.ResponseWriter, _ *http.Request, body string, through func(http.ResponseWriter)) {
+			if strings.Contains(body, "idempotencyKey") {
+				through(httptest.NewRecorder())
+				drop(w)
+			}
+			through(w)
+		})
+		_, stderr := s.run(exitUnreachable, s.as("admin", call...))
+		_, after, told := strings.Cut(stderr, "--idempotency-key ")
+		if !told {
+			t.Fatalf("%v: %s", call, stderr)
+		}
+		s.url = s.server.url
+		again := append(call, "--idempotency-key", after[:strings.IndexByte(after, ',')])
+		var ids []string
+		for range 2 {
+			out, _ := s.run(0, s.as("admin", again...))
+			var made struct{ APIKey struct{ ID string } }
+			if err := json.Unmarshal([]byte(out), &made); err != nil || made.APIKey.ID == "" {
+				t.Fatalf("%v: %s", err, out)
+			}
+			ids = append(ids, made.APIKey.ID)
+		}
+		if ids[0] != ids[1] {
+			t.Errorf("%v made several keys: %v", call, ids)
+		}
+	}
+	out, _ := s.run(0, s.as("admin", "keys", "list", "--name-prefix", "lost", "-o", "name"))
+	if keys := strings.Fields(out); len(keys) != 1 {
+		t.Errorf("%d keys were made", len(keys))
+	}
+	s.run(exitUsage, s.as("admin", "keys", "create", "--name", "short", "--idempotency-key", "x"))
 }

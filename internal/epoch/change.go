@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 const (
@@ -100,7 +102,9 @@ func (e *Epoch) await(ctx context.Context, epoch int64) error {
 	if hooks.noBarrier {
 		return nil
 	}
-	over := time.Now().Add(patience)
+	began := time.Now()
+	defer func() { telemetry.Waited(time.Since(began)) }()
+	over := began.Add(patience)
 	for pause := awaitPause; time.Now().Before(over); pause = min(pause*3/2, 10*awaitPause) {
 		if behind, err := e.behind(ctx, epoch, over); err == nil && behind == 0 {
 			return nil

@@ -81,10 +81,15 @@ var (
 		Namespace: "keytag", Name: "request_duration_seconds", Help: "How long GraphQL requests took, from their first byte to the last of the answer.",
 		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	})
+	waits = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: "keytag", Name: "change_wait_seconds",
+		Help:    "How long changes of what replicas remember waited until no other one answers from before them; a good second where one does not look.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, .9, 1.1, 2},
+	})
 	build = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "keytag", Name: "build_info", Help: "1, with the version of the program."}, []string{"version"})
 )
 
-func init() { must(Register(durations, build)) }
+func init() { must(Register(durations, waits, build)) }
 
 func must(err error) {
 	if err != nil {
@@ -94,6 +99,9 @@ func must(err error) {
 
 // Took notes how long a GraphQL request took.
 func Took(d time.Duration) { durations.Observe(d.Seconds()) }
+
+// Waited notes how long a change waited for the other replicas.
+func Waited(d time.Duration) { waits.Observe(d.Seconds()) }
 
 // Version tells the version of the program.
 func Version(version string) { build.WithLabelValues(version).Set(1) }
