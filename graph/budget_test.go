@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -78,6 +79,58 @@ func TestLimitsOfADocument(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Introspection costs at least as much as it answers.
+func TestCostOfIntrospection(t *testing.T) {
+	s := newSite(t, storetest.Open(t, "sqlite3"))
+	standard, err := os.ReadFile("testdata/introspection.graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cost := regexp.MustCompile(`"cost":(\d+)`)
+	for _, query := range []string{
+		string(standard),
+		`{__schema{types{description fields{description args{description}} inputFields{description} enumValues{description} interfaces{name} possibleTypes{name}}}}`,
+		`{__schema{types{...on __Type{...T}} directives{name args{name description}}}} fragment T on __Type{fields{name args{name type{name ofType{name}}}}}`,
+		`{__schema{types{fields{type{fields{name}}}}}}`,
+		`{__schema{types{possibleTypes{fields{name}} interfaces{fields{args{name}}}}}}`,
+		`{__type(name:"ApiKey"){fields{name type{fields{name args{name}}}}}}`,
+		`{__type(name:"CreateApiKeyInput"){inputFields{name description}} e:__type(name:"AuditAction"){enumValues{name}} n:__type(name:"Node"){possibleTypes{name}}}`,
+	} {
+		before := s.log.Len()
+		a := s.ask("", query, nil)
+		if len(a.Errors) > 0 {
+			t.Fatalf("%s: %.300s", query, a.text)
+		}
+		counted, err := strconv.Atoi(cost.FindStringSubmatch(s.log.String()[before:])[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer any
+		if err := json.Unmarshal([]byte(a.text), &answer); err != nil {
+			t.Fatal(err)
+		}
+		if answered := members(answer) - 1; counted < answered {
+			t.Errorf("%.100s costs %d and answers %d fields", query, counted, answered)
+		}
+	}
+}
+
+// members is how many members all objects of a JSON value have.
+func members(value any) (n int) {
+	switch value := value.(type) {
+	case map[string]any:
+		n = len(value)
+		for _, v := range value {
+			n += members(v)
+		}
+	case []any:
+		for _, v := range value {
+			n += members(v)
+		}
+	}
+	return n
 }
 
 // A page's size decides what its fields cost, wherever it comes from.

@@ -108,7 +108,7 @@ func newSiteWith(t testing.TB, st *store.Store, shape func(*alert.Options)) *sit
 	authenticator := &auth.Authenticator{Keys: authority, Log: log}
 	handler := graph.NewHandler(
 		&graph.Resolver{Keys: authority, Directory: d, Alerts: alerts, Trail: &audit.Trail{Store: st, Clock: s.clock}, Clock: s.clock, Version: "test"},
-		graph.Options{Authenticate: authenticator.Authenticate, Introspection: true, Log: log},
+		graph.Options{Authenticate: authenticator.Authenticate, Afford: authenticator.Afford, Introspection: true, Log: log},
 	)
 	http := httptest.NewServer(server.New(server.Options{Logger: log, GraphQL: s.observed(handler), Ready: nil}))
 	t.Cleanup(http.Close)

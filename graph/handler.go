@@ -26,7 +26,9 @@ import (
 // Options say how the door stands.
 type Options struct {
 	// Authenticate binds a request to its caller, or says why its key does not work.
-	Authenticate  func(*http.Request) (context.Context, error)
+	Authenticate func(*http.Request) (context.Context, error)
+	// Afford refuses a caller an operation that costs too much by what the caller has asked for before. Optional.
+	Afford        func(ctx context.Context, cost int64) error
 	Introspection bool
 	Log           *slog.Logger
 }
@@ -63,7 +65,7 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 			return ctx, nil
 		},
 		Prepare:   func(d *ast.QueryDocument) any { return model.FieldsOf(d) },
-		Begin:     begin,
+		Begin:     begin(o.Afford),
 		RootField: loadAfresh(r),
 		End:       end(r.Trail, o.Log),
 		Present:   present,
@@ -75,18 +77,25 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 	})
 }
 
-// begin refuses what the caller may not ask for at all.
-func begin(ctx context.Context, o *graphql.OperationContext, fields any) (context.Context, error) {
-	if p := principal.From(ctx); p != nil {
-		if p.Probe && !onlyLooks(o) {
-			return nil, &fault.Error{Code: fault.CodeProbe, Message: "Keytag-Probe: 1 goes only with queries of viewer, viewerKey and serverInfo"}
+// begin refuses what the caller may not ask for at all, or not as often.
+func begin(afford func(context.Context, int64) error) func(context.Context, *graphql.OperationContext, int64, any) (context.Context, error) {
+	return func(ctx context.Context, o *graphql.OperationContext, cost int64, fields any) (context.Context, error) {
+		if p := principal.From(ctx); p != nil {
+			if p.Probe && !onlyLooks(o) {
+				return nil, &fault.Error{Code: fault.CodeProbe, Message: "Keytag-Probe: 1 goes only with queries of viewer, viewerKey and serverInfo"}
+			}
+			if p.ReplayOnly && !isRotation(o) {
+				return nil, keys.ReplayOnlyRefusal(ctx)
+			}
+			ctx = context.WithValue(ctx, denialsKey{}, &denials{})
 		}
-		if p.ReplayOnly && !isRotation(o) {
-			return nil, keys.ReplayOnlyRefusal(ctx)
+		if afford != nil {
+			if err := afford(ctx, cost); err != nil {
+				return nil, err
+			}
 		}
-		ctx = context.WithValue(ctx, denialsKey{}, &denials{})
+		return model.NewContext(ctx, fields.(*model.Fields)), nil
 	}
-	return model.NewContext(ctx, fields.(*model.Fields)), nil
 }
 
 // end records what was denied, and makes a refused replay a refused request.

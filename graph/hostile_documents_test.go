@@ -84,6 +84,8 @@ var hostiles = []hostile{
 	{"pages in pages by variables", `query($n:Int){users(first:$n){nodes{apiKeys(first:$n){nodes{auditEvents(first:$n){nodes{id}}}}}}}`, `{"n":100}`, tooComplex},
 	{"pages in pages by default", `query($n:Int=100){users(first:$n){nodes{apiKeys(first:$n){nodes{auditEvents(first:$n){nodes{id}}}}}}}`, "", tooComplex},
 	{"circular introspection", `{__schema{types{fields{type{fields{type{fields{type{fields{name}}}}}}}}}}`, "", invalid},
+	{"introspection many times", `{` + repeated(64, "a%d:__schema{types{...F}}") + `} fragment F on __Type{` + repeated(135, "b%d:description ") + `}`, "", tooComplex},
+	{"introspection of large types", `{__type(name:"ApiKey"){` + repeated(40, "a%d:fields{type{fields{args{name}}}}") + `}}`, "", tooComplex},
 	{"wide introspection", `{__schema{types{` + repeated(200, "a%d:fields{type{fields{name}}}") + `}}}`, "", tooComplex},
 
 	// What is wrong everywhere.

@@ -122,7 +122,7 @@ func (p *program) server(c *core) *server.Server {
 		Logger: p.log,
 		GraphQL: graph.NewHandler(
 			&graph.Resolver{Keys: c.keys, Directory: c.directory, Alerts: c.alerts, Trail: &audit.Trail{Store: c.store, Clock: time.Now}, Clock: time.Now, Version: programVersion()},
-			graph.Options{Authenticate: authenticator.Authenticate, Introspection: p.config.Introspection, Log: p.log},
+			graph.Options{Authenticate: authenticator.Authenticate, Afford: authenticator.Afford, Introspection: p.config.Introspection, Log: p.log},
 		),
 		Origins:    p.config.Origins(),
 		Playground: playground,

@@ -62,6 +62,21 @@ func (a *Authenticator) withinLimits(r *http.Request) (context.Context, error) {
 	return ctx, err
 }
 
+// Afford charges a caller without a key for an operation, whose cost counts fields: introspection is open to everybody,
+// and may cost as much as ten thousand small requests. Errors are *fault.Error: `request.rate_limited`.
+func (a *Authenticator) Afford(ctx context.Context, cost int64) error {
+	if _, _, ok := keys.ViewerKeyEnd(ctx); ok || cost < costOfRequest {
+		return nil
+	}
+	if !a.PerNetwork.AllowN(ratelimit.Network(telemetry.RequestFrom(ctx).RemoteIP), int(cost/costOfRequest)) {
+		return rateLimited
+	}
+	return nil
+}
+
+// costOfRequest is the cost of an operation that takes about as much as a request does in any case, some times over.
+const costOfRequest = 2_000
+
 var (
 	rateLimited = &fault.Error{Code: fault.CodeRateLimited, Message: "too many requests; try again in a second"}
 	unavailable = &fault.Error{Code: fault.CodeUnavailable, Message: "the key cannot be checked now; try again"}

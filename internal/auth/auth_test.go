@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -135,6 +136,44 @@ func TestRateLimits(t *testing.T) {
 			}
 			if got != step.want {
 				t.Errorf("step %d: %q, want %q", i, got, step.want)
+			}
+		}
+	})
+}
+
+// Who has no key pays for what an operation costs; who has one does not.
+func TestCostlyOperationsWithoutAKey(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, st *store.Store) {
+		clock := func() time.Time { return time.Date(2026, 8, 31, 10, 0, 0, 0, time.UTC) }
+		log := slog.New(slog.DiscardHandler)
+		authority := keys.New(st, clock, log)
+		var working string
+		if err := directory.New(st, authority, clock).Bootstrap(t.Context(), func(k secret.Secret) error { working = k.Reveal(); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		a := &Authenticator{Keys: authority, Log: log, PerNetwork: ratelimit.New[netip.Prefix](1, 10, clock)}
+		ask := func(key string, cost int64) error {
+			r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
+			r = r.WithContext(telemetry.WithRequest(r.Context(), &telemetry.Request{RemoteIP: netip.MustParseAddr("192.0.2.1")}))
+			if key != "" {
+				r.Header.Set("X-Api-Key", key)
+			}
+			ctx, err := a.Authenticate(r)
+			if err == nil {
+				err = a.Afford(ctx, cost)
+			}
+			return err
+		}
+		for i, step := range []struct {
+			key  string
+			cost int64
+			want error
+		}{
+			{"", 1_999, nil}, {"", 2_000, nil}, {"", 12_000, nil}, // 1, 2 and 7 of 10
+			{"", 0, rateLimited}, {working, 100_000, nil}, {working, 100_000, nil},
+		} {
+			if err := ask(step.key, step.cost); err != step.want {
+				t.Errorf("%d: %v, want %v", i, err, step.want)
 			}
 		}
 	})

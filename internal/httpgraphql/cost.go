@@ -10,7 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// listed is how many objects a list counts for that says nothing about its length.
+// listed is how many objects a list counts for that says nothing about its length. Those of introspection are counted.
 const listed = 10
 
 // estimate is what an operation costs, prepared once for its document. Each field costs 1; what is
@@ -89,8 +89,15 @@ func numberOf(value any) (int64, bool) {
 type estimator struct {
 	Limits
 	schema    *ast.Schema
+	census    census
 	terms     []term
-	fragments map[*ast.FragmentDefinition]subtotal
+	fragments map[spread]subtotal
+}
+
+// spread is a fragment, and whether it stands where introspection looks at all types.
+type spread struct {
+	of  *ast.FragmentDefinition
+	all bool
 }
 
 // subtotal is the cost of selections: of the term, if it is not -1, and fixed.
@@ -101,11 +108,11 @@ type subtotal struct {
 }
 
 // estimates are those of the operations of a valid document, in their order.
-func estimates(schema *ast.Schema, d *ast.QueryDocument, l Limits) []estimate {
+func estimates(schema *ast.Schema, c census, d *ast.QueryDocument, l Limits) []estimate {
 	all := make([]estimate, 0, len(d.Operations))
-	e := &estimator{Limits: l, schema: schema, fragments: map[*ast.FragmentDefinition]subtotal{}}
+	e := &estimator{Limits: l, schema: schema, census: c, fragments: map[spread]subtotal{}}
 	for _, o := range d.Operations {
-		total := e.selections(o.SelectionSet)
+		total := e.selections(o.SelectionSet, false)
 		one := estimate{depth: total.depth, fixed: total.fixed}
 		if total.term >= 0 {
 			one.terms = e.terms[: total.term+1 : total.term+1]
@@ -115,8 +122,9 @@ func estimates(schema *ast.Schema, d *ast.QueryDocument, l Limits) []estimate {
 	return all
 }
 
-// selections adds up what is selected. What depends on variables becomes a term.
-func (e *estimator) selections(selections ast.SelectionSet) subtotal {
+// selections adds up what is selected, perhaps where introspection looks at all types. What depends on variables becomes a
+// term.
+func (e *estimator) selections(selections ast.SelectionSet, all bool) subtotal {
 	sum, depth := term{}, 0
 	add := func(s subtotal, size size64) {
 		depth = max(depth, s.depth)
@@ -134,16 +142,18 @@ func (e *estimator) selections(selections ast.SelectionSet) subtotal {
 		switch selection := selection.(type) {
 		case *ast.Field:
 			sum.fixed = plus(sum.fixed, 1)
-			below := e.selections(selection.SelectionSet)
+			objects, beneath := e.objects(selection, all)
+			below := e.selections(selection.SelectionSet, beneath)
 			below.depth++
-			add(below, e.objects(selection))
+			add(below, objects)
 		case *ast.InlineFragment:
-			add(e.selections(selection.SelectionSet), size64{fixed: 1})
+			add(e.selections(selection.SelectionSet, all), size64{fixed: 1})
 		case *ast.FragmentSpread:
-			below, known := e.fragments[selection.Definition]
+			here := spread{selection.Definition, all}
+			below, known := e.fragments[here]
 			if !known {
-				below = e.selections(selection.Definition.SelectionSet)
-				e.fragments[selection.Definition] = below
+				below = e.selections(selection.Definition.SelectionSet, all)
+				e.fragments[here] = below
 			}
 			add(below, size64{fixed: 1})
 		}
@@ -156,20 +166,23 @@ func (e *estimator) selections(selections ast.SelectionSet) subtotal {
 }
 
 // objects is how many objects a field answers: of a connection those of its page, which its lists then
-// do not count again.
-func (e *estimator) objects(field *ast.Field) size64 {
+// do not count again. beneath says whether introspection looks at all types there.
+func (e *estimator) objects(field *ast.Field, all bool) (size size64, beneath bool) {
 	named := e.schema.Types[field.Definition.Type.Name()]
 	switch {
 	case named == nil || !named.IsCompositeType():
-		return size64{fixed: 1}
+		return size64{fixed: 1}, false
 	case isConnection(named):
-		return e.size(field, "first", "last")
+		return e.size(field, "first", "last"), false
 	case field.Definition.Type.Elem == nil || isConnection(field.ObjectDefinition):
-		return size64{fixed: 1}
+		return size64{fixed: 1}, false
 	case field.Definition.Arguments.ForName("ids") != nil:
-		return e.size(field, "ids")
+		return e.size(field, "ids"), false
 	}
-	return size64{fixed: listed}
+	if objects, beneath, known := e.census.list(field, all); known {
+		return size64{fixed: objects}, beneath
+	}
+	return size64{fixed: listed}, false
 }
 
 // isConnection knows a connection by its name, as Relay does.

@@ -113,7 +113,7 @@ func (h *handler) prepare(text string, w *work) (*document, gqlerror.List) {
 	if err := merges(schema, parsed, h.Limits.Merges, w); err != nil {
 		return nil, gqlerror.List{err}
 	}
-	d := &document{QueryDocument: parsed, text: text, estimates: estimates(schema, parsed, h.Limits)}
+	d := &document{QueryDocument: parsed, text: text, estimates: estimates(schema, h.census, parsed, h.Limits)}
 	if h.Prepare != nil {
 		d.prepared = h.Prepare(parsed)
 	}
@@ -144,7 +144,7 @@ func (h *handler) execute(ctx context.Context, o operation) *graphql.Response {
 	ctx = graphql.WithOperationContext(ctx, o.OperationContext)
 	ctx = graphql.WithResponseContext(ctx, h.Present, h.Recover)
 	if h.Begin != nil {
-		begun, err := h.Begin(ctx, o.OperationContext, o.prepared)
+		begun, err := h.Begin(ctx, o.OperationContext, o.cost, o.prepared)
 		if err != nil {
 			return &graphql.Response{Errors: gqlerror.List{h.Present(ctx, err)}}
 		}

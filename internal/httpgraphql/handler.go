@@ -54,8 +54,8 @@ type Options struct {
 	// it, for Begin. It may be used by several requests at once. Optional.
 	Prepare func(*ast.QueryDocument) any
 	// Begin may bind an operation that is about to run to more; an error refuses
-	// it. Optional.
-	Begin func(ctx context.Context, operation *graphql.OperationContext, prepared any) (context.Context, error)
+	// it. The cost is that which Limits count. Optional.
+	Begin func(ctx context.Context, operation *graphql.OperationContext, cost int64, prepared any) (context.Context, error)
 	// RootField runs around each field of Query and Mutation. Optional.
 	RootField graphql.RootFieldMiddleware
 	// End may change the response of an operation that ran. Optional.
@@ -76,6 +76,7 @@ type Options struct {
 type handler struct {
 	Options
 	documents documents
+	census    census
 }
 
 // New is a handler that answers every request that reaches it, whatever its
@@ -84,7 +85,7 @@ func New(o Options) http.Handler {
 	if o.RootField == nil {
 		o.RootField = func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) }
 	}
-	return &handler{Options: o}
+	return &handler{Options: o, census: takeCensus(o.Schema.Schema())}
 }
 
 // Values of headers, never changed.

@@ -71,7 +71,8 @@ func readBody(w http.ResponseWriter, r *http.Request, l Limits) (*graphql.RawPar
 	}
 	body := buffers.Get().(*bytes.Buffer)
 	defer putBuffer(body)
-	body.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead) // it reads on until there is no more
+	// It reads on until there is no more; what a client has only announced takes no memory.
+	body.Grow(int(min(max(r.ContentLength, 0), 16<<10)) + bytes.MinRead)
 	_, err := body.ReadFrom(reader)
 	if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
 		return nil, tooLarge

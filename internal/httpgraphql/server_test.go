@@ -69,7 +69,7 @@ func answer(ctx context.Context) *graphql.Response {
 }
 
 // limited refuses some operations.
-func limited(ctx context.Context, op *graphql.OperationContext, _ any) (context.Context, error) {
+func limited(ctx context.Context, op *graphql.OperationContext, _ int64, _ any) (context.Context, error) {
 	switch op.Operation.Name {
 	case "TooMuch":
 		return nil, coded("limits.cost", "too much")

@@ -34,7 +34,10 @@ func New[Caller comparable](perSecond, burst int, clock func() time.Time) *Limit
 }
 
 // Allow takes a token of the caller, or reports that there is none: the next comes within a second.
-func (l *Limiter[Caller]) Allow(caller Caller) bool {
+func (l *Limiter[Caller]) Allow(caller Caller) bool { return l.AllowN(caller, 1) }
+
+// AllowN takes n tokens of the caller, at most Burst, or none, and reports that there are not as many.
+func (l *Limiter[Caller]) AllowN(caller Caller, n int) bool {
 	if l == nil {
 		return true
 	}
@@ -45,7 +48,7 @@ func (l *Limiter[Caller]) Allow(caller Caller) bool {
 			bucket = fresh
 		}
 	}
-	return bucket.AllowN(l.clock(), 1)
+	return bucket.AllowN(l.clock(), n)
 }
 
 // Network is what an address is counted by: itself, and for IPv6 the /64 that one customer has at least.

@@ -91,9 +91,10 @@ func allocations(ctx context.Context, database, live string) (list []allocated, 
 // wholly is keytag's handler as `keytag serve` makes it.
 func wholly(s *store.Store, log *slog.Logger) http.Handler {
 	authority := keys.New(s, time.Now, log)
+	door := &auth.Authenticator{Keys: authority, Log: log}
 	return server.New(server.Options{Logger: log, GraphQL: graph.NewHandler(
 		&graph.Resolver{Keys: authority, Directory: directory.New(s, authority, time.Now), Trail: &audit.Trail{Store: s, Clock: time.Now}, Clock: time.Now, Version: "benchmark"},
-		graph.Options{Authenticate: (&auth.Authenticator{Keys: authority, Log: log}).Authenticate, Log: log},
+		graph.Options{Authenticate: door.Authenticate, Afford: door.Afford, Log: log},
 	)})
 }
 
