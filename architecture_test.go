@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"internal/store/storetest": {"internal/store/...", "ent/migrations"},
 	"internal/audit":           join(ground, storage...),
 	"internal/queue":           join(ground, storage...),
-	"internal/keys":            join(ground, join(storage, "ent/policy", "internal/audit", "internal/queue", "internal/webhook")...),
+	"internal/keys":            join(ground, join(storage, "ent/policy", "internal/epoch", "internal/audit", "internal/queue", "internal/webhook")...),
 	"internal/directory":       join(ground, join(storage, "internal/epoch", "internal/audit", "internal/keys")...),
 	"internal/alert":           join(ground, join(storage, "internal/audit", "internal/keys", "internal/mail", "internal/queue", "internal/webhook")...),
 	"internal/worker":          {"ent/db", "internal/alert", "internal/job", "internal/keys", "internal/queue", "internal/store", "internal/telemetry"},

@@ -21,6 +21,7 @@ type core struct {
 	keys      *keys.Authority
 	directory *directory.Directory
 	alerts    *alert.Alerts
+	readiness readiness
 }
 
 // start opens the database that the configuration names, brought to this version or found there. The

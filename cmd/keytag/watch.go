@@ -9,9 +9,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/keytag/keytag/internal/queue"
 	"github.com/keytag/keytag/internal/server"
@@ -73,16 +75,49 @@ func (p *program) traces(ctx context.Context) (end func(), err error) {
 	}, nil
 }
 
-// ready tells why requests cannot be served now.
+// readiness is what was last found out about the database, by one look at a time: anybody may ask.
+type readiness struct {
+	looking singleflight.Group
+	last    atomic.Pointer[found]
+}
+
+type found struct {
+	at     time.Time
+	reason string
+	err    error
+}
+
+const (
+	readyFor    = time.Second // that what was found counts
+	lookAtReady = 2 * time.Second
+)
+
+// ready tells why requests cannot be served now, or a second ago.
 func (c *core) ready(ctx context.Context) (string, error) {
-	pending, err := c.store.Pending(ctx)
-	switch {
-	case err != nil:
-		return "database unreachable", err
-	case pending > 0:
-		return "migrations pending", nil
+	looked := c.readiness.looking.DoChan("", func() (any, error) {
+		if last := c.readiness.last.Load(); last != nil && time.Since(last.at) < readyFor {
+			return last, nil
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookAtReady) // others wait for it, too
+		defer cancel()
+		now := &found{}
+		pending, err := c.store.Pending(ctx)
+		switch {
+		case err != nil:
+			now.reason, now.err = "database unreachable", err
+		case pending > 0:
+			now.reason = "migrations pending"
+		}
+		now.at = time.Now()
+		c.readiness.last.Store(now)
+		return now, nil
+	})
+	select {
+	case l := <-looked:
+		return l.Val.(*found).reason, l.Val.(*found).err
+	case <-ctx.Done():
+		return "database unreachable", ctx.Err()
 	}
-	return "", nil
 }
 
 // serveAdmin serves what watches over s on a listener of its own, if one is configured, until end is called.

@@ -71,14 +71,16 @@ func (e *Epoch) end() {
 	e.Wake()
 }
 
-// raise raises the epoch. The lease of this process need not be waited for.
+// raise raises the epoch. The lease of this process need not be waited for; it vouches for no other epoch than this one,
+// since a statement that was given up may be carried out late.
 func (e *Epoch) raise(ctx context.Context, on interface {
 	QueryRowContext(context.Context, string, ...any) *sql.Row
 	ExecContext(context.Context, string, ...any) (sql.Result, error)
 }) (epoch int64, err error) {
 	const raise = `INSERT INTO epochs (id, value) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET value = epochs.value + 1 RETURNING value`
 	if e.postgres {
-		err = on.QueryRowContext(ctx, `WITH raised AS (`+raise+`), own AS (UPDATE leases SET seen = raised.value FROM raised WHERE id = $1)
+		err = on.QueryRowContext(ctx, `WITH raised AS (`+raise+`), own AS (UPDATE leases SET seen = raised.value FROM raised
+			WHERE id = $1 AND seen = raised.value - 1)
 			SELECT value FROM (SELECT value, pg_notify($2, '') FROM raised) AS told`, e.own(), Channel).Scan(&epoch)
 	} else if err = on.QueryRowContext(ctx, raise).Scan(&epoch); err == nil {
 		_, err = on.ExecContext(ctx, `UPDATE leases SET seen = $1 WHERE id = $2`, epoch, e.own())

@@ -15,6 +15,7 @@ import (
 	"github.com/keytag/keytag/ent/db/keyfamily"
 	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/change"
+	"github.com/keytag/keytag/internal/epoch"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/principal"
@@ -37,6 +38,7 @@ type Authority struct {
 	known, unknown *memory
 	desk           *desk
 	uses           uses
+	homes          *epoch.Memo[string, string] // projects, by environment
 
 	hooks    Hooks
 	outbound Outbound
@@ -48,7 +50,7 @@ func New(s *store.Store, clock func() time.Time, log *slog.Logger) *Authority {
 		store: s, clock: clock, log: log,
 		searches: make(chan struct{}, max(1, s.Readers()*3/4)), few: few, wide: newWidths(),
 		known: newMemory(rememberedKeys), unknown: newMemory(rememberedUnknown),
-		uses: uses{waiting: map[string]lastUse{}},
+		uses: uses{waiting: map[string]lastUse{}}, homes: epoch.NewMemo[string, string](s.Epoch),
 	}
 	a.desk = &desk{read: a.lookUp, now: a.moment, clerks: s.Lookers(), of: map[digest]*lookUp{}}
 	return a

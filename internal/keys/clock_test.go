@@ -4,6 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/keytag/keytag/internal/directory"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/store"
@@ -49,6 +52,39 @@ func TestAClockThatIsBehindTakesNothingBack(t *testing.T) {
 				_, err = w.Rotate(w.as(w.admin), keys.RotateInput{ID: made.ID, GracePeriod: period(none)})
 				if userErrors, _ := fault.Split(err); len(userErrors) == 0 {
 					t.Errorf("rotating it answers %v", err)
+				}
+			})
+		})
+	}
+}
+
+// Nor does what changes the key besides, or one of its family.
+func TestAClockThatIsBehindTakesNothingBackByTheWay(t *testing.T) {
+	for name, change := range map[string]func(w *world, successor string) error{
+		"policy": func(w *world, _ string) error {
+			_, err := w.directory.UpdatePolicy(w.as(w.admin), directory.UpdatePolicyInput{MaxExpirationPeriod: graphql.OmittableOf(period("P30D"))})
+			return err
+		},
+		"description of the family": func(w *world, successor string) error {
+			description := "another"
+			_, err := w.Update(w.as(w.admin), keys.UpdateInput{ID: successor, Description: graphql.OmittableOf(&description)})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, s *store.Store) {
+				w := newWorld(t, s)
+				made, text := w.issue(w.as(w.admin), keys.CreateInput{})
+				w.as(text)
+				rotation, err := w.Rotate(w.as(w.admin), keys.RotateInput{ID: made.ID, GracePeriod: period("P1D")})
+				must(t, err)
+				w.pass(time.Minute)
+				_, err = w.Revoke(w.as(w.admin), keys.RevokeInput{ID: made.ID})
+				must(t, err)
+				w.pass(-5 * time.Second)
+				must(t, change(w, rotation.NewKey.ID))
+				if code := w.refused(text); code != "api_keys.revoked" {
+					t.Errorf("the key is answered %q", code)
 				}
 			})
 		})

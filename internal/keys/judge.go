@@ -108,9 +108,13 @@ func (a *Authority) HomesOf(ctx context.Context, environmentIDs []string) (map[s
 	return homes, err
 }
 
+// home is HomesOf of one environment, empty when there is none.
 func (a *Authority) home(ctx context.Context, environmentID string) (string, error) {
-	homes, err := a.HomesOf(ctx, []string{environmentID})
-	return homes[environmentID], err
+	return a.homes.Find(environmentID, func() (home string, lasts bool, err error) {
+		homes, err := a.HomesOf(ctx, []string{environmentID})
+		home, lasts = homes[environmentID]
+		return home, lasts, err
+	})
 }
 
 // rightsOf is the caller that the key would be: its scopes within its owner's role as it is now.

@@ -167,11 +167,13 @@ func writeEnds(ctx context.Context, tx *store.Tx, now time.Time, batch []ends) e
 	if err != nil {
 		return err
 	}
-	statement := `UPDATE api_keys SET expires_at = v.expires, inactivity_expires_at = v.inactivity, updated_at = $1, look_at = $1
+	// A change by another replica may be later than now, where clocks differ; see instant.
+	const change = `UPDATE api_keys SET updated_at = CASE WHEN updated_at > $1 THEN updated_at ELSE $1 END, look_at = $1, `
+	statement := change + `expires_at = v.expires, inactivity_expires_at = v.inactivity
 		FROM (SELECT value->>'id' AS id, value->>'expires' AS expires, value->>'inactivity' AS inactivity FROM json_each($2)) AS v
 		WHERE api_keys.id = v.id`
 	if tx.Dialect() == dialect.Postgres {
-		statement = `UPDATE api_keys SET updated_at = $1, look_at = $1,
+		statement = change + `
 			expires_at = timestamptz 'epoch' + v.expires * interval '1 microsecond',
 			inactivity_expires_at = timestamptz 'epoch' + v.inactivity * interval '1 microsecond'
 		FROM json_to_recordset($2) AS v(id text, expires bigint, inactivity bigint)

@@ -178,8 +178,12 @@ func (to *amendment) apply(ctx context.Context, tx *store.Tx, now time.Time, key
 	if err := tx.KeyFamily.UpdateOneID(key.FamilyID).SetDescription(normalised(*to.description)).Exec(ctx); err != nil {
 		return err
 	}
-	return tx.APIKey.Update().Where(apikey.FamilyID(key.FamilyID)).
-		SetDescription(*to.description).SetUpdatedAt(now).Exec(ctx)
+	family := apikey.FamilyID(key.FamilyID)
+	if err := tx.APIKey.Update().Where(family).SetDescription(*to.description).Exec(ctx); err != nil {
+		return err
+	}
+	// Where clocks differ another of the family may have been changed later than now; see instant.
+	return tx.APIKey.Update().Where(family, apikey.UpdatedAtLT(now)).SetUpdatedAt(now).Exec(ctx)
 }
 
 // descriptionTakenBy is descriptionTaken for a key that the caller wants to rename.
