@@ -449,3 +449,40 @@ func BenchmarkAuthenticateCold(b *testing.B) {
 		})
 	}
 }
+
+// A key that is verified for an environment is answered from memory, too, and from none that is gone.
+func TestVerifyingForAnEnvironmentAsksNoDatabase(t *testing.T) {
+	storetest.EachDialect(t, func(t *testing.T, dialect string) {
+		url := storetest.Migrated(t, dialect)
+		w := newWorld(t, storetest.Connect(t, url))
+		replicas := w.replicas(t, url, 2)
+		admin := w.as(w.admin)
+		_, text := w.issue(admin, keys.CreateInput{})
+		environment, err := w.directory.CreateEnvironment(admin, directory.CreateEnvironmentInput{ProjectID: w.project, Name: "test"})
+		must(t, err)
+		verify := func() (bool, int32) {
+			t.Helper()
+			var statements atomic.Int32
+			ctx := store.Observe(admin, func(store.Statement) { statements.Add(1) })
+			v, err := w.Verify(ctx, keys.VerifyInput{Secret: text, EnvironmentID: &environment.ID})
+			must(t, err)
+			return v.Valid(), statements.Load()
+		}
+		if valid, _ := verify(); !valid {
+			t.Fatal("the key works in no environment")
+		}
+		for until := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+			valid, n := verify()
+			if valid && n == 0 {
+				break
+			}
+			if time.Now().After(until) {
+				t.Fatalf("%v after %d statements", valid, n)
+			}
+		}
+		must(t, directory.New(replicas[1].store, replicas[1].Authority, w.clock).DeleteEnvironment(admin, directory.DeleteEnvironmentInput{ID: environment.ID}))
+		if valid, _ := verify(); valid {
+			t.Error("the key is verified for an environment that is gone")
+		}
+	})
+}
