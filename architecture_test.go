@@ -158,6 +158,19 @@ func TestImportsGoOneWay(t *testing.T) {
 	}
 }
 
+// What is shipped keeps no evidence.
+func TestTheProgramTellsNobodyOfSecrets(t *testing.T) {
+	for tags, want := range map[string]bool{"": false, "keytaghooks": true} {
+		out, err := exec.Command("go", "list", "-deps", "-tags", tags, "./cmd/keytag").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Contains(strings.Fields(string(out)), module+"internal/evidence"); got != want {
+			t.Errorf("built with the tags %q the program has internal/evidence: %v", tags, got)
+		}
+	}
+}
+
 // The server acts by itself, past the row rules, in these files and in no others.
 var systemFiles = []string{
 	"internal/alert/changesource.go",  // whose notifications use a source

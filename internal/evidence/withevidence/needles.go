@@ -37,7 +37,7 @@ const filterBits = 26
 
 func hash(at []byte) uint64 {
 	low, high := binary.LittleEndian.Uint64(at), binary.LittleEndian.Uint64(at[8:])
-	return ((low ^ high>>29)*0x9e3779b97f4a7c15 ^ high*0xc2b2ae3d27d4eb4f) >> (64 - filterBits)
+	return ((low^high>>29)*0x9e3779b97f4a7c15 ^ high*0xc2b2ae3d27d4eb4f) >> (64 - filterBits)
 }
 
 // readNeedles reads the secrets that were noted.
@@ -162,4 +162,3 @@ func (n *needles) find(r io.Reader, found func(offset int64, secret number)) (si
 		kept = copy(buffer, text[len(text)-width+1:])
 	}
 }
-
