@@ -35,8 +35,9 @@ build: ## Build bin/keytag, one static binary
 ##@ Test
 
 .PHONY: test test-plans fuzz bench test-browser test-readme test-shell test-deploy test-examples test-hostile test-rights test-find test-kills test-linear bench-data bench-policy bench-find bench-hot
-test: postgres ## Run every test, on SQLite and PostgreSQL
-	go run ./internal/store/storetest/withpostgres go test -count=$(COUNT) ./...
+test: postgres ## Run every test, on SQLite and PostgreSQL, and search what they leave for the secrets they mint
+	go run ./internal/evidence/withevidence go run ./internal/store/storetest/withpostgres \
+	  go test -tags keytaghooks -count=$(COUNT) ./...
 
 fuzz: ## Fuzz every parser: FUZZTIME each, runs (1000000x) or a time (10m)
 	@for package in $$(go list ./...); do \

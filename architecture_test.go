@@ -17,7 +17,7 @@ const module = "github.com/keytag/keytag/"
 // Groups of packages that the table below speaks of.
 var (
 	// ground imports nothing of ours but other ground; which, stands in the table.
-	ground  = []string{"internal/catalogue", "internal/change", "internal/fault", "internal/job", "internal/lifecycle", "internal/page", "internal/principal", "internal/scope", "internal/seal", "internal/secret", "internal/telemetry", "internal/typeid"}
+	ground  = []string{"internal/catalogue", "internal/change", "internal/fault", "internal/job", "internal/lifecycle", "internal/minted", "internal/page", "internal/principal", "internal/scope", "internal/seal", "internal/secret", "internal/telemetry", "internal/typeid"}
 	storage = []string{"ent/db/...", "internal/store"}
 )
 
@@ -26,10 +26,11 @@ var mayImport = map[string][]string{
 	"":                   {},
 	"internal/lifecycle": {},
 	"internal/scope":     {},
-	"internal/secret":    {},
+	"internal/minted":    {},
+	"internal/secret":    {"internal/minted"},
 	"internal/config":    {"internal/mail", "internal/seal"},
 	"internal/job":       {},
-	"internal/seal":      {},
+	"internal/seal":      {"internal/minted"},
 	"internal/telemetry": {},
 	"internal/ratelimit": {},
 	"internal/web":       {},
@@ -48,7 +49,7 @@ var mayImport = map[string][]string{
 
 	"internal/epoch":           {"internal/telemetry"},
 	"internal/store":           join(ground, "ent/db/...", "ent/migrations", "internal/epoch"),
-	"internal/store/storetest": {"internal/store/...", "ent/migrations"},
+	"internal/store/storetest": {"internal/store/...", "ent/migrations", "internal/evidence"},
 	"internal/audit":           join(ground, storage...),
 	"internal/queue":           join(ground, storage...),
 	"internal/keys":            join(ground, join(storage, "ent/policy", "internal/epoch", "internal/audit", "internal/queue", "internal/webhook")...),
@@ -67,9 +68,9 @@ var mayImport = map[string][]string{
 	"examples/receiver":            {},
 
 	"internal/client":        {},
-	"internal/webhook":       {"internal/secret", "internal/telemetry"},
+	"internal/webhook":       {"internal/minted", "internal/secret", "internal/telemetry"},
 	"internal/mail":          {"internal/secret", "internal/telemetry"},
-	"internal/mail/smtptest": {},
+	"internal/mail/smtptest": {"internal/evidence"},
 
 	"internal/httpgraphql": {"internal/telemetry"},
 	"internal/server":      {"internal/telemetry"},
@@ -80,7 +81,10 @@ var mayImport = map[string][]string{
 	"cmd/keytag":           {"..."},
 
 	"internal/store/storetest/pgserver":     {},
-	"internal/store/storetest/withpostgres": {"internal/store/storetest/pgserver"},
+	"internal/store/storetest/withpostgres": {"internal/store/storetest/pgserver", "internal/evidence"},
+
+	"internal/evidence":              {},
+	"internal/evidence/withevidence": {"internal/evidence"},
 }
 
 // generated is written by machines, and imports what it needs.
@@ -150,6 +154,19 @@ func TestImportsGoOneWay(t *testing.T) {
 	for name := range mayImport {
 		if !found[name] {
 			t.Errorf("%s is in the table and is no package", name)
+		}
+	}
+}
+
+// What is shipped keeps no evidence.
+func TestTheProgramTellsNobodyOfSecrets(t *testing.T) {
+	for tags, want := range map[string]bool{"": false, "keytaghooks": true} {
+		out, err := exec.Command("go", "list", "-deps", "-tags", tags, "./cmd/keytag").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Contains(strings.Fields(string(out)), module+"internal/evidence"); got != want {
+			t.Errorf("built with the tags %q the program has internal/evidence: %v", tags, got)
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/auth"
 	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/seal"
 	"github.com/keytag/keytag/internal/secret"
@@ -90,7 +91,7 @@ func follow(st *store.Store, log *slog.Logger) (stop func()) {
 func newSiteWith(t testing.TB, st *store.Store, shape func(*alert.Options)) *site {
 	t.Helper()
 	s := &site{t: t, store: st, now: start, log: &lockedBuffer{}}
-	log := telemetry.Logger(s.log, "debug", "json")
+	log := telemetry.Logger(io.MultiWriter(s.log, evidence.Writer(evidence.Logs)), "debug", "json")
 	authority := keys.New(st, s.clock, log)
 	t.Cleanup(follow(st, log))
 	sealer, err := seal.Parse(encryptionKey)
@@ -215,37 +216,8 @@ func (s *site) post(body string, with func(http.Header)) answer {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_ = response.Header.Write(&s.spoken)
-	s.spoken.Write(withoutSecrets(text))
+	s.spoken.Write(evidence.Answer(response, text))
 	return a
-}
-
-// withoutSecrets blanks the members that may hold a key or what signs a webhook.
-func withoutSecrets(text []byte) []byte {
-	var v any
-	if json.Unmarshal(text, &v) != nil {
-		return text
-	}
-	var blank func(any)
-	blank = func(v any) {
-		switch v := v.(type) {
-		case map[string]any:
-			for name, member := range v {
-				if name == "secret" || name == "webhookSecret" {
-					v[name] = nil
-				} else {
-					blank(member)
-				}
-			}
-		case []any:
-			for _, member := range v {
-				blank(member)
-			}
-		}
-	}
-	blank(v)
-	blanked, _ := json.Marshal(v)
-	return blanked
 }
 
 // at digs into the data of an answer: names of members and positions in lists.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/keytag/keytag/internal/evidence"
 )
 
 // Long texts are cut on their way into answers and logs. Wherever the cut falls, what is left of a
@@ -51,9 +53,12 @@ func TestNoCutLeavesHalfAKey(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				_ = response.Header.Write(&s.spoken)
-				_, _ = s.spoken.ReadFrom(response.Body)
+				body, err := io.ReadAll(response.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
 				response.Body.Close()
+				s.spoken.Write(evidence.Answer(response, body))
 			}
 		}
 		for _, bait := range baits {
@@ -115,7 +120,8 @@ func TestWebhookSecretsAndClaimTokensStayWhereTheyBelong(t *testing.T) {
 	})
 }
 
-// The search of absent finds a piece wherever it may lie.
+// The search of absent finds a piece wherever it may lie. The piece is shorter than what is searched for in the
+// evidence of a whole run.
 func TestTheSearchForKeysFinds(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		_, key := s.create(s.admin, map[string]any{"name": "bait"})

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,17 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/store/storetest"
 )
 
-// withHooks is the program with what epoch's hooks break.
+// withHooks is the program with what epoch's hooks break, which notes the secrets that it mints.
 var withHooks = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(built, "keytag-with-hooks")
-	out, err := exec.Command("go", "build", "-tags", "keytaghooks", "-o", path, ".").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return path, nil
+	return build("keytag-with-hooks", "-tags", "keytaghooks")
 })
 
 // cluster is several replicas on one PostgreSQL, each with a way of its own to it.
@@ -108,6 +103,7 @@ func (c *cluster) ask(replica int, key, document string, variables map[string]an
 	if err != nil {
 		return err
 	}
+	evidence.Answer(response, text)
 	var answer struct {
 		Data   json.RawMessage
 		Errors []struct {

@@ -15,19 +15,28 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/keytag/keytag/internal/evidence"
 )
 
 // built is the directory that the program is built into, by the first test that starts it.
 var built string
 
 var binary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(built, "keytag")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+	if evidence.On() {
+		return withHooks()
+	}
+	return build("keytag")
+})
+
+func build(name string, flags ...string) (string, error) {
+	path := filepath.Join(built, name)
+	out, err := exec.Command("go", append(append([]string{"build"}, flags...), "-o", path, ".")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return path, nil
-})
+}
 
 func TestMain(m *testing.M) {
 	var err error
@@ -56,7 +65,7 @@ func command(t testing.TB, database string, env []string, args ...string) *exec.
 func commandOf(t testing.TB, path, database string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	c := exec.Command(path, args...)
-	c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "KEYTAG_DATABASE_URL=" + database, "KEYTAG_LISTEN=127.0.0.1:0", "KEYTAG_LOG_FORMAT=json"}, env...)
+	c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "KEYTAG_DATABASE_URL=" + database, "KEYTAG_LISTEN=127.0.0.1:0", "KEYTAG_LOG_FORMAT=json"}, append(evidence.Environ(), env...)...)
 	c.Dir = t.TempDir()
 	return c
 }
@@ -75,6 +84,7 @@ func outcome(t testing.TB, c *exec.Cmd) (code int, stdout, stderr string) {
 	if _, exited := err.(*exec.ExitError); err != nil && !exited {
 		t.Fatal(err)
 	}
+	evidence.Keep(evidence.Logs, errs.Bytes())
 	return c.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
@@ -137,7 +147,7 @@ func startCommand(t testing.TB, c *exec.Cmd) *running {
 	t.Cleanup(func() { r.Process.Kill(); <-r.done })
 	go func() {
 		defer close(r.done)
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		for lines := bufio.NewScanner(io.TeeReader(stderr, evidence.Writer(evidence.Logs))); lines.Scan(); {
 			r.mu.Lock()
 			r.log.WriteString(lines.Text() + "\n")
 			r.mu.Unlock()
@@ -193,6 +203,7 @@ func get(t testing.TB, url string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	evidence.Answer(response, body)
 	return response.StatusCode, string(body)
 }
 
@@ -210,5 +221,6 @@ func ask(url, key, query string) (string, error) {
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
+	evidence.Answer(response, answer)
 	return string(answer), err
 }

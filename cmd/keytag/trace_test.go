@@ -17,6 +17,7 @@ import (
 	v1 "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/store/storetest"
 )
 
@@ -49,6 +50,7 @@ func collect(t *testing.T) *collecting {
 			return
 		}
 		c.raw.Write(raw)
+		evidence.Keep(evidence.Traces, raw)
 		for _, resource := range request.ResourceSpans {
 			for _, scope := range resource.ScopeSpans {
 				c.spans = append(c.spans, scope.Spans...)

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/keytag/keytag/internal/alert"
 	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/job"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/principal"
@@ -27,6 +27,7 @@ import (
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/store/storetest"
+	"github.com/keytag/keytag/internal/telemetry"
 	"github.com/keytag/keytag/internal/webhook"
 )
 
@@ -48,7 +49,7 @@ type office struct {
 func newOffice(t testing.TB, database string) *office {
 	t.Helper()
 	o := &office{Store: storetest.Connect(t, database), t: t}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := telemetry.Logger(evidence.Writer(evidence.Logs), "debug", "json")
 	sealer, err := seal.Parse(encryptionKey)
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +129,7 @@ func (b *lockedBuffer) String() string {
 func work(t testing.TB, database string, env []string) *replica {
 	t.Helper()
 	r := &replica{Cmd: command(t, database, env, "work"), done: make(chan struct{})}
-	r.Stderr = &r.log
+	r.Stderr = io.MultiWriter(&r.log, evidence.Writer(evidence.Logs))
 	if err := r.Start(); err != nil {
 		t.Fatal(err)
 	}

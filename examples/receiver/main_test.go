@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -23,12 +21,14 @@ import (
 	"github.com/keytag/keytag/internal/audit"
 	"github.com/keytag/keytag/internal/auth"
 	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/seal"
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/server"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/store/storetest"
+	"github.com/keytag/keytag/internal/telemetry"
 	"github.com/keytag/keytag/internal/webhook"
 	"github.com/keytag/keytag/internal/worker"
 )
@@ -46,7 +46,7 @@ func start(t *testing.T, s *store.Store, behind time.Duration) *keytag {
 	k := &keytag{}
 	k.behind.Store(int64(behind))
 	clock := func() time.Time { return time.Now().Add(-time.Duration(k.behind.Load())) }
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := telemetry.Logger(evidence.Writer(evidence.Logs), "debug", "json")
 	sealer, err := seal.Parse(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32)))
 	if err != nil {
 		t.Fatal(err)

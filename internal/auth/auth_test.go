@@ -3,7 +3,6 @@ package auth
 import (
 	"bytes"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/principal"
@@ -100,7 +100,7 @@ func TestRateLimits(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, st *store.Store) {
 		now := time.Date(2026, 8, 31, 10, 0, 0, 0, time.UTC)
 		clock := func() time.Time { return now }
-		log := telemetry.Logger(io.Discard, "debug", "json")
+		log := telemetry.Logger(evidence.Writer(evidence.Logs), "debug", "json")
 		authority := keys.New(st, clock, log)
 		var working string
 		if err := directory.New(st, authority, clock).Bootstrap(t.Context(), func(k secret.Secret) error { working = k.Reveal(); return nil }); err != nil {

@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,10 +15,12 @@ import (
 	_ "github.com/lib/pq"
 
 	"github.com/keytag/keytag/internal/benchdata"
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/store/storetest"
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 func load(t *testing.T, url string, o benchdata.Options) benchdata.Report {
@@ -232,7 +232,7 @@ func TestLoadEndsWithItsContext(t *testing.T) {
 
 func clock() time.Time { return now }
 
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quiet = telemetry.Logger(evidence.Writer(evidence.Logs), "debug", "json")
 
 // query reads rows as text, past the store.
 func query(t *testing.T, url, statement string) func(yield func([]string) bool) {

@@ -2,8 +2,6 @@ package directory_test
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -12,12 +10,14 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/page"
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/store/storetest"
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -31,7 +31,7 @@ type world struct {
 func each(t *testing.T, fn func(t *testing.T, w *world)) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		clock := func() time.Time { return start }
-		w := &world{keys: keys.New(s, clock, slog.New(slog.NewTextHandler(io.Discard, nil)))}
+		w := &world{keys: keys.New(s, clock, telemetry.Logger(evidence.Writer(evidence.Logs), "debug", "json"))}
 		w.Directory = directory.New(s, w.keys, clock)
 		must(t, w.Bootstrap(t.Context(), w.login(t, &w.admin)))
 		fn(t, w)

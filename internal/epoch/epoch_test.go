@@ -2,19 +2,19 @@ package epoch_test
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/keytag/keytag/internal/epoch"
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/principal"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/store/storetest"
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quiet = telemetry.Logger(evidence.Writer(evidence.Logs), "debug", "json")
 
 // replica is a store whose process remembers, until it is told to stop.
 type replica struct {

@@ -3,8 +3,6 @@ package keys_test
 import (
 	"cmp"
 	"fmt"
-	"io"
-	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -14,9 +12,11 @@ import (
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/internal/alert"
 	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/store"
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 // findable is a server full of keys of two organizations, and who looks for them.
@@ -60,7 +60,7 @@ var heldScopes = []string{"*", "a", "a:*", "a:b", "a:b:*", "a:b:c", "ab:c", "b:c
 // every order of them occur.
 func (w *world) findable(random *rand.Rand) *findable {
 	all := &findable{}
-	alerts := alert.New(w.store, w.Authority, w.clock, slog.New(slog.NewTextHandler(io.Discard, nil)), alert.Options{})
+	alerts := alert.New(w.store, w.Authority, w.clock, telemetry.Logger(evidence.Writer(evidence.Logs), "debug", "json"), alert.Options{})
 	admin := w.as(w.admin)
 	shop, err := w.directory.CreateProject(admin, directory.CreateProjectInput{Name: "shop", Environments: []string{"live", "test"}})
 	must(w.t, err)

@@ -3,8 +3,6 @@ package keys_test
 import (
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"reflect"
@@ -13,10 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/page"
+	"github.com/keytag/keytag/internal/telemetry"
 	"github.com/keytag/keytag/internal/typeid"
 )
 
@@ -89,7 +89,7 @@ type asker struct {
 
 func newAsker(t *testing.T, w *world, all *findable, random *rand.Rand) *asker {
 	own := &world{t: t, store: w.store}
-	own.Authority = keys.New(w.store, own.clock, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	own.Authority = keys.New(w.store, own.clock, telemetry.Logger(evidence.Writer(evidence.Logs), "debug", "json"))
 	return &asker{own, all, random}
 }
 

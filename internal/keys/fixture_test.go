@@ -2,8 +2,6 @@ package keys_test
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +10,7 @@ import (
 	"github.com/keytag/keytag/ent/db/apikey"
 	"github.com/keytag/keytag/ent/db/predicate"
 	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/lifecycle"
@@ -19,6 +18,7 @@ import (
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/store/storetest"
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 var start = time.Date(2026, 8, 31, 10, 0, 0, 0, time.UTC)
@@ -43,7 +43,7 @@ func each(t *testing.T, fn func(t *testing.T, w *world)) {
 func newWorld(t testing.TB, s *store.Store) *world {
 	t.Helper()
 	w := &world{t: t, store: s, now: start}
-	w.Authority = keys.New(s, w.clock, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	w.Authority = keys.New(s, w.clock, telemetry.Logger(evidence.Writer(evidence.Logs), "debug", "json"))
 	w.directory = directory.New(s, w.Authority, w.clock)
 	err := w.directory.Bootstrap(t.Context(), func(k secret.Secret) error { w.admin = k.Reveal(); return nil })
 	must(t, err)

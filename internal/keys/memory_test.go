@@ -2,8 +2,6 @@ package keys_test
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,11 +10,13 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/store/storetest"
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 // replica is one of several processes over one database, with a memory.
@@ -31,14 +31,14 @@ func (w *world) replicas(t *testing.T, url string, n int) []replica {
 	all := []replica{{w.Authority, w.store}}
 	for range n - 1 {
 		s := storetest.Connect(t, url)
-		all = append(all, replica{keys.New(s, w.clock, slog.New(slog.NewTextHandler(io.Discard, nil))), s})
+		all = append(all, replica{keys.New(s, w.clock, telemetry.Logger(evidence.Writer(evidence.Logs), "debug", "json")), s})
 	}
 	for _, r := range all {
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			r.store.Follow(ctx, slog.New(slog.NewTextHandler(io.Discard, nil)))
+			r.store.Follow(ctx, telemetry.Logger(evidence.Writer(evidence.Logs), "debug", "json"))
 		}()
 		t.Cleanup(func() { cancel(); <-ended })
 		r.trusted(t)
@@ -406,7 +406,10 @@ func BenchmarkAuthenticate(b *testing.B) {
 			w := newWorld(b, storetest.Open(b, dialect))
 			ctx, cancel := context.WithCancel(b.Context())
 			ended := make(chan struct{})
-			go func() { defer close(ended); w.store.Follow(ctx, slog.New(slog.NewTextHandler(io.Discard, nil))) }()
+			go func() {
+				defer close(ended)
+				w.store.Follow(ctx, telemetry.Logger(evidence.Writer(evidence.Logs), "debug", "json"))
+			}()
 			defer func() { cancel(); <-ended }()
 			time.Sleep(200 * time.Millisecond)
 			b.ReportAllocs()

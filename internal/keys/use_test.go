@@ -1,17 +1,17 @@
 package keys_test
 
 import (
-	"io"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
 	"entgo.io/ent/dialect"
 
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/store/storetest"
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 // countUses lets the database itself count how often a last use is written.
@@ -48,7 +48,7 @@ func TestAHundredUsesInAMinuteAreOneWrite(t *testing.T) {
 	storetest.EachDialect(t, func(t *testing.T, dialect string) {
 		url := storetest.Migrated(t, dialect)
 		w := newWorld(t, storetest.Connect(t, url))
-		replicas := []*keys.Authority{w.Authority, keys.New(storetest.Connect(t, url), w.clock, slog.New(slog.NewTextHandler(io.Discard, nil)))}
+		replicas := []*keys.Authority{w.Authority, keys.New(storetest.Connect(t, url), w.clock, telemetry.Logger(evidence.Writer(evidence.Logs), "debug", "json"))}
 		_, text := w.issue(w.as(w.admin), keys.CreateInput{})
 		written := countUses(t, w)
 		first := start.Add(time.Second)

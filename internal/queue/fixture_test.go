@@ -2,8 +2,6 @@ package queue_test
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -11,6 +9,7 @@ import (
 
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/job"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/principal"
@@ -18,6 +17,7 @@ import (
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/store/storetest"
+	"github.com/keytag/keytag/internal/telemetry"
 	"github.com/keytag/keytag/internal/typeid"
 )
 
@@ -36,7 +36,7 @@ func each(t *testing.T, fn func(t *testing.T, l *line)) {
 		url := storetest.Migrated(t, dialect)
 		l := &line{Store: storetest.Connect(t, url), t: t, url: url}
 		clock := func() time.Time { return start }
-		authority := keys.New(l.Store, clock, slog.New(slog.NewTextHandler(io.Discard, nil)))
+		authority := keys.New(l.Store, clock, telemetry.Logger(evidence.Writer(evidence.Logs), "debug", "json"))
 		must(t, directory.New(l.Store, authority, clock).Bootstrap(t.Context(), func(secret.Secret) error { return nil }))
 		var err error
 		l.key, err = l.Client.APIKey.Query().Only(principal.System(t.Context()))

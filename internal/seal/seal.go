@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/keytag/keytag/internal/minted"
 )
 
 // ErrKey says what KEYTAG_ENCRYPTION_KEY may be.
@@ -120,7 +122,11 @@ const claimTokenPrefix = "kclaim_"
 
 // ClaimToken is what the holder of a key claims an announced rotation with: an HMAC-SHA-256 of the
 // rotation's id.
-func (s *Sealer) ClaimToken(rotationID string) string { return s.keys[0].claimToken(rotationID) }
+func (s *Sealer) ClaimToken(rotationID string) string {
+	token := s.keys[0].claimToken(rotationID)
+	minted.Note(token)
+	return token
+}
 
 func (k key) claimToken(rotationID string) string {
 	mac := hmac.New(sha256.New, k.claim)

@@ -16,6 +16,8 @@ import (
 	"hash/crc32"
 	"log/slog"
 	"strings"
+
+	"github.com/keytag/keytag/internal/minted"
 )
 
 const (
@@ -58,6 +60,7 @@ func MintWithPrefix(prefix string) Secret {
 	body := prefix + "_" + randomText(secretLength)
 	sum := checksum(body)
 	text := body + string(sum[:])
+	minted.Note(text)
 	return Secret{text: &text}
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+
+	"github.com/keytag/keytag/internal/minted"
 )
 
 const (
@@ -33,7 +35,9 @@ type Secret struct {
 func NewSecret() Secret {
 	key := make([]byte, secretLength)
 	rand.Read(key) // never fails: crypto/rand ends the program instead
-	return Secret{key: new(string(key))}
+	made := Secret{key: new(string(key))}
+	minted.Note(made.Reveal())
+	return made
 }
 
 // ParseSecret reads what Reveal wrote, and only that: no other alphabet, padding or white space.

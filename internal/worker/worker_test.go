@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -18,6 +16,7 @@ import (
 	"github.com/keytag/keytag/ent/db"
 	"github.com/keytag/keytag/internal/alert"
 	"github.com/keytag/keytag/internal/directory"
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/job"
 	"github.com/keytag/keytag/internal/keys"
 	"github.com/keytag/keytag/internal/principal"
@@ -26,6 +25,7 @@ import (
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/store"
 	"github.com/keytag/keytag/internal/store/storetest"
+	"github.com/keytag/keytag/internal/telemetry"
 	"github.com/keytag/keytag/internal/webhook"
 	"github.com/keytag/keytag/internal/worker"
 )
@@ -41,7 +41,7 @@ type plant struct {
 
 func each(t *testing.T, fn func(t *testing.T, p *plant)) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		log := slog.New(slog.NewTextHandler(io.Discard, nil))
+		log := telemetry.Logger(evidence.Writer(evidence.Logs), "debug", "json")
 		sealer, err := seal.Parse(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32)))
 		must(t, err)
 		authority := keys.New(s, time.Now, log)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
+
+	"github.com/keytag/keytag/internal/evidence"
 )
 
 type session struct {
@@ -87,6 +89,7 @@ func (s *session) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
+	evidence.Keep(evidence.Mails, content)
 	if err := s.at(Content); err != nil {
 		return err
 	}

@@ -50,6 +50,7 @@ func Connect(tb testing.TB, url string) *store.Store {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
+		keepJournal(tb, url) // closing removes it
 		if err := s.Close(); err != nil {
 			tb.Error(err)
 		}
@@ -69,7 +70,7 @@ func Migrated(tb testing.TB, name string) string {
 		if err := os.WriteFile(file, image, 0o600); err != nil {
 			tb.Fatal(err)
 		}
-		return "sqlite://" + file
+		return sqlite(tb, file)
 	}
 	template, err := postgresTemplate()
 	if err != nil {
@@ -82,7 +83,7 @@ func Migrated(tb testing.TB, name string) string {
 func Empty(tb testing.TB, name string) string {
 	tb.Helper()
 	if name == dialect.SQLite {
-		return "sqlite://" + filepath.Join(tb.TempDir(), "keytag.db")
+		return sqlite(tb, filepath.Join(tb.TempDir(), "keytag.db"))
 	}
 	return create(tb, "template0")
 }
@@ -108,6 +109,9 @@ func create(tb testing.TB, template string) string {
 				break
 			}
 			time.Sleep(time.Millisecond)
+		}
+		if err := keepRows(tb, at(server, name)); err != nil {
+			tb.Error(err)
 		}
 		if _, err := admin.Exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
 			tb.Error(err)

@@ -26,6 +26,7 @@ import (
 // Server is one running server.
 type Server struct {
 	url   string
+	log   string // file
 	shell *exec.Cmd
 	// lifeline is the standard input of shell: the server lives as long as somebody holds it.
 	lifeline io.Closer
@@ -84,6 +85,9 @@ func Start(ctx context.Context) (*Server, error) {
 // URL connects to the database `postgres` as superuser.
 func (s *Server) URL() string { return s.url }
 
+// Log is the file that the server writes its log to, until Stop.
+func (s *Server) Log() string { return s.log }
+
 // Stop ends the server and removes its data.
 func (s *Server) Stop() error {
 	err := s.lifeline.Close()
@@ -134,13 +138,13 @@ func launch(ctx context.Context, bin, directory, password string, owner *syscall
 	}
 	at := url.URL{Scheme: "postgres", User: url.UserPassword("keytag", password),
 		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Path: "/postgres", RawQuery: "sslmode=disable"}
-	s := &Server{url: at.String(), shell: shell, lifeline: lifeline, ended: make(chan struct{})}
+	s := &Server{url: at.String(), log: filepath.Join(directory, "log"), shell: shell, lifeline: lifeline, ended: make(chan struct{})}
 	go func() {
 		_ = shell.Wait() // how a server that we throw away ended says nothing
 		close(s.ended)
 	}()
 	if err := s.await(ctx); err != nil {
-		log, _ := os.ReadFile(filepath.Join(directory, "log"))
+		log, _ := os.ReadFile(s.log)
 		return nil, errors.Join(fmt.Errorf("start PostgreSQL: %w\n%s", err, log), s.Stop())
 	}
 	return s, nil

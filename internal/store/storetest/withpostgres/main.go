@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/keytag/keytag/internal/evidence"
 	"github.com/keytag/keytag/internal/store/storetest/pgserver"
 )
 
@@ -37,7 +38,10 @@ func run(command []string) (int, error) {
 		if err != nil {
 			return 1, err
 		}
-		defer server.Stop()
+		defer func() {
+			evidence.Link(evidence.Logs, "postgresql", server.Log())
+			_ = server.Stop()
+		}()
 		if err := os.Setenv(variable, server.URL()); err != nil {
 			return 1, err
 		}
