@@ -56,7 +56,7 @@ func (a *Authenticator) withinLimits(r *http.Request) (context.Context, error) {
 			return ctx, nil
 		}
 	}
-	if err != unavailable && !a.PerNetwork.Allow(ratelimit.Network(telemetry.RequestFrom(r.Context()).RemoteIP)) {
+	if !isUnavailable(err) && !a.PerNetwork.Allow(ratelimit.Network(telemetry.RequestFrom(r.Context()).RemoteIP)) {
 		return nil, rateLimited
 	}
 	return ctx, err
@@ -81,6 +81,12 @@ var (
 	rateLimited = &fault.Error{Code: fault.CodeRateLimited, Message: "too many requests; try again in a second"}
 	unavailable = &fault.Error{Code: fault.CodeUnavailable, Message: "the key cannot be checked now; try again"}
 )
+
+// isUnavailable reports that nothing is known of the key: it may well be one that works.
+func isUnavailable(err error) bool {
+	refused := (*fault.Error)(nil)
+	return err != nil && errors.As(err, &refused) && refused.Code == fault.CodeUnavailable
+}
 
 func (a *Authenticator) authenticate(r *http.Request) (context.Context, error) {
 	text, given, err := presented(r.Header)

@@ -137,3 +137,6 @@ func NotLive(v *View) *KeyNotLiveError {
 		Since:  *since,
 	}
 }
+
+// unavailable is that keys cannot be looked up now.
+var unavailable = &fault.Error{Code: fault.CodeUnavailable, Message: "the key cannot be checked now; try again"}

@@ -66,8 +66,11 @@ func (a *Authority) recordUse(ctx context.Context, r *remembered, presented secr
 		return writeUses(ctx, tx, []lastUse{one})
 	})
 	if err != nil {
-		// A use that cannot be written shortens the key's inactivity; it never fails a request.
+		// A use that cannot be written now is written later, if it can be then; it never fails a request.
 		a.log.WarnContext(ctx, "record use", "key", r.key.ID, "error", err)
+		if !u.Probe {
+			a.uses.add(one)
+		}
 		return r, nil
 	}
 	return a.presentAfresh(ctx, presented)

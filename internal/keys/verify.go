@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -38,13 +39,19 @@ type Verification struct {
 func (v Verification) Valid() bool { return v.Code == Valid }
 
 // Verify judges a presented key for the caller's organization. Malformed, unknown, removed and
-// another organization's keys answer NotFound and nothing else. User errors: InputError, ScopeError.
+// another organization's keys answer NotFound and nothing else. User errors: InputError, ScopeError. A key that
+// cannot be looked up now is no fault of the server, as it is none when it presents itself: `auth.unavailable`.
 func (a *Authority) Verify(ctx context.Context, in VerifyInput) (Verification, error) {
 	v, err := a.verify(ctx, in)
 	if err == nil {
 		telemetry.Verifications.Add(string(v.Code))
+		return v, nil
 	}
-	return v, err
+	if userErrors, _ := fault.Split(err); len(userErrors) > 0 || errors.As(err, new(*fault.Error)) {
+		return v, err
+	}
+	a.log.ErrorContext(ctx, "verify", "error", err)
+	return v, unavailable
 }
 
 func (a *Authority) verify(ctx context.Context, in VerifyInput) (Verification, error) {

@@ -1,6 +1,7 @@
 package keys_test
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/secret"
 	"github.com/keytag/keytag/internal/store"
+	"github.com/keytag/keytag/internal/store/storetest"
+	"github.com/keytag/keytag/internal/typeid"
 )
 
 func TestVerifyAnswersTheFirstReason(t *testing.T) {
@@ -314,6 +317,26 @@ func TestNotFoundSaysNothing(t *testing.T) {
 			if v.Code != keys.NotFound || v.APIKey != nil || v.MissingScopes == nil || len(v.MissingScopes) > 0 {
 				t.Errorf("%s: %+v", name, v)
 			}
+		}
+	})
+}
+
+// A key that cannot be looked up is neither valid nor unknown, and no fault of the server.
+func TestVerifyingWithoutADatabase(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s)
+		admin := w.as(w.admin)
+		_, text := w.issue(admin, keys.CreateInput{})
+		environment := typeid.New(typeid.Environment, w.clock())
+		must(t, s.Close())
+		for _, in := range []keys.VerifyInput{{Secret: text}, {Secret: text, EnvironmentID: &environment}} {
+			_, err := w.Verify(admin, in)
+			if refused := (*fault.Error)(nil); !errors.As(err, &refused) || refused.Code != fault.CodeUnavailable {
+				t.Errorf("%v", err)
+			}
+		}
+		if v, err := w.Verify(admin, keys.VerifyInput{Secret: text + "0"}); err != nil || v.Code != keys.NotFound {
+			t.Errorf("a malformed text needs no database: %v, %v", v.Code, err)
 		}
 	})
 }
