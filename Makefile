@@ -34,7 +34,7 @@ build: ## Build bin/keytag, one static binary
 
 ##@ Test
 
-.PHONY: test test-plans fuzz bench test-browser test-readme test-shell test-deploy test-examples test-hostile test-rights test-find test-kills test-linear bench-data bench-policy bench-find bench-hot
+.PHONY: test test-plans fuzz bench test-browser test-docs test-deploy test-examples test-hostile test-rights test-find test-kills test-linear bench-data bench-policy bench-find bench-hot
 test: postgres ## Run every test, on SQLite and PostgreSQL, and search what they leave for the secrets they mint
 	go run ./internal/evidence/withevidence go run ./internal/store/storetest/withpostgres \
 	  go test -tags keytaghooks -count=$(COUNT) ./...
@@ -52,11 +52,8 @@ bench: postgres ## Run the benchmarks
 test-browser: build node_modules ## Drive the playground in Chromium against the real server
 	@scripts/test-browser
 
-test-readme: build ## Run the session of README.md against the real server
-	scripts/test-readme
-
-test-shell: build ## Run the examples of docs/shell.md against the real server
-	scripts/test-shell
+test-docs: build postgres ## Run every block of commands of README.md and docs as the page says, each page with a new server
+	go run ./internal/store/storetest/withpostgres scripts/test-docs
 
 test-deploy: build ## Hold the image and the systemd unit to their word: an empty root, an unprivileged user
 	@scripts/test-deploy
@@ -157,7 +154,7 @@ tidy-check: ## Fail unless go.mod and go.sum are tidy
 	go -C tools mod tidy -diff
 	go -C examples/go mod tidy -diff
 
-check: lint tidy-check generate-check test fuzz-some test-readme test-shell test-deploy test-examples test-hostile-some playground-check test-browser ## Everything that has to pass before a change lands
+check: lint tidy-check generate-check test fuzz-some test-docs test-deploy test-examples test-hostile-some playground-check test-browser ## Everything that has to pass before a change lands
 
 .PHONY: fuzz-some test-hostile-some
 test-hostile-some: ## The fraction of test-hostile that every change gets: 5000 documents
