@@ -15,6 +15,7 @@ import (
 
 	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/httpgraphql"
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 // codeInternal marks a fault of ours; what it was stands in the log under the request id.
@@ -48,10 +49,10 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		case context.Canceled:
 			return present(path, httpgraphql.CodeInterrupted, "the request was given up", nil, nil)
 		case context.DeadlineExceeded:
-			log.WarnContext(ctx, "timed out", "error", err, "path", path.String())
+			log.WarnContext(ctx, "timed out", "error", err, "path", path.String(), "request_id", telemetry.RequestID(ctx))
 			return present(path, httpgraphql.CodeTimedOut, fmt.Sprintf("the query takes longer than %s; ask for less", timeout), nil, nil)
 		}
-		log.ErrorContext(ctx, "fault", "error", err, "path", path.String())
+		log.ErrorContext(ctx, "fault", "error", err, "path", path.String(), "request_id", telemetry.RequestID(ctx))
 		return present(path, codeInternal, "internal error; the server's log tells more under the request id", nil, nil)
 	}
 }

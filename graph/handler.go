@@ -94,7 +94,7 @@ func begin(afford func(context.Context, int64) error) func(context.Context, *gra
 				return nil, err
 			}
 		}
-		return model.NewContext(ctx, fields.(*model.Fields)), nil
+		return model.NewContext(keys.WithBudget(ctx, new(keys.Budget)), fields.(*model.Fields)), nil
 	}
 }
 

@@ -105,7 +105,7 @@ func (a *Authenticator) authenticate(r *http.Request) (context.Context, error) {
 	if refused := (*fault.Error)(nil); errors.As(err, &refused) {
 		return nil, refused
 	}
-	a.Log.ErrorContext(r.Context(), "authenticate", "error", err)
+	a.Log.ErrorContext(r.Context(), "authenticate", "error", err, "request_id", telemetry.RequestID(r.Context()))
 	return nil, unavailable
 }
 

@@ -101,10 +101,7 @@ func (a *Authority) mayReplay(ctx context.Context, key *db.APIKey, use Use) bool
 }
 
 // caller is the key that authenticated a request, with its owner loaded.
-type caller struct {
-	key   *db.APIKey
-	lists budget
-}
+type caller struct{ key *db.APIKey }
 
 type callerKey struct{}
 

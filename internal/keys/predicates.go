@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -39,10 +40,10 @@ func (f *Filter) predicates(now time.Time) []predicate.APIKey {
 		add(apikey.FamilyID(*f.FamilyID))
 	}
 	if f.Statuses != nil {
-		add(oneOf(f.Statuses, func(s lifecycle.Status) predicate.APIKey { return hasStatus(s, now) }))
+		add(oneOf(distinct(f.Statuses), func(s lifecycle.Status) predicate.APIKey { return hasStatus(s, now) }))
 	}
 	if f.EndReasons != nil {
-		add(oneOf(f.EndReasons, endsBy))
+		add(oneOf(distinct(f.EndReasons), endsBy))
 	}
 	add(f.ends(now)...)
 	add(f.uses(now)...)
@@ -69,6 +70,9 @@ func (f *Filter) predicates(now time.Time) []predicate.APIKey {
 
 // lastName sorts behind every name.
 var lastName = strings.Repeat("\U0010FFFF", maxName+1)
+
+// distinct is a list without what it says again: each value is a part of the statement.
+func distinct[E cmp.Ordered](list []E) []E { return slices.Compact(slices.Sorted(slices.Values(list))) }
 
 // oneOf: one of the values has it; of no values none.
 func oneOf[T any](values []T, has func(T) predicate.APIKey) predicate.APIKey {

@@ -14,20 +14,27 @@ import (
 // they wait for others to be found.
 const findLimit = 2 * time.Second
 
-// budget is what a request has used up of the time that its lists may take. They take turns. The zero
-// budget is whole.
-type budget struct {
+// Budget is what an operation has used up of the time that its lists may take. They take turns. The zero
+// Budget is whole.
+type Budget struct {
 	mu              sync.Mutex
 	waited, looking time.Duration
 }
 
-// InTurn looks for a list of keys when its turn comes. When the lists of the request have taken two seconds
+type budgetKey struct{}
+
+// WithBudget has all lists that are found under ctx share a budget; else each has its own.
+func WithBudget(ctx context.Context, b *Budget) context.Context {
+	return context.WithValue(ctx, budgetKey{}, b)
+}
+
+// InTurn looks for a list of keys when its turn comes. When the lists of the operation have taken two seconds
 // it fails with `query.too_expensive`, which advises what to change of the named arguments; when they have waited
 // for two seconds, with `query.busy`.
 func (a *Authority) InTurn(ctx context.Context, advice string, fields []string, look func(context.Context) error) error {
-	b := &budget{}
-	if c := callerFrom(ctx); c != nil {
-		b = &c.lists
+	b, shared := ctx.Value(budgetKey{}).(*Budget)
+	if !shared {
+		b = &Budget{}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -43,7 +50,7 @@ func (a *Authority) InTurn(ctx context.Context, advice string, fields []string, 
 }
 
 // enter waits until there is room for a search.
-func (a *Authority) enter(ctx context.Context, b *budget) error {
+func (a *Authority) enter(ctx context.Context, b *Budget) error {
 	select {
 	case a.searches <- struct{}{}:
 		return nil

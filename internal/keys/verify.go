@@ -50,7 +50,7 @@ func (a *Authority) Verify(ctx context.Context, in VerifyInput) (Verification, e
 	if userErrors, _ := fault.Split(err); len(userErrors) > 0 || errors.As(err, new(*fault.Error)) {
 		return v, err
 	}
-	a.log.ErrorContext(ctx, "verify", "error", err)
+	a.log.ErrorContext(ctx, "verify", "error", err, "request_id", telemetry.RequestID(ctx))
 	return v, unavailable
 }
 
