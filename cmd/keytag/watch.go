@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,7 +63,17 @@ func (p *program) traces(ctx context.Context) (end func(), err error) {
 	}) || slices.Contains(p.environ, "OTEL_SDK_DISABLED=true") || slices.Contains(p.environ, "OTEL_TRACES_EXPORTER=none") {
 		return func() {}, nil
 	}
-	stop, err := telemetry.Traces(ctx, programVersion())
+	for _, entry := range p.environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if name != "OTEL_EXPORTER_OTLP_ENDPOINT" && name != "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" || value == "" {
+			continue
+		}
+		// The exporter would log one that it cannot read, with a password in it, and go on without.
+		if at, err := url.Parse(value); err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
+			return nil, errUsage{fmt.Errorf("%s: must be an http or https URL", name)}
+		}
+	}
+	stop, err := telemetry.Traces(ctx, programVersion(), p.log)
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_…: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/keytag/keytag/internal/lifecycle"
 	"github.com/keytag/keytag/internal/scope"
 	"github.com/keytag/keytag/internal/secret"
+	"github.com/keytag/keytag/internal/telemetry"
 )
 
 // ExpiryOutOfRangeError refuses an end outside [Minimum, Maximum].
@@ -52,8 +53,8 @@ func scopeError(code, message string, scopes []string) *ScopeError {
 func scopesMalformed(scopes []string) *ScopeError {
 	for i, s := range scopes {
 		switch s = strings.ToValidUTF8(s, "\uFFFD"); {
-		case secret.In(s):
-			s = "[redacted]" // a key in the wrong place
+		case secret.In(s), telemetry.Redact(s) != s:
+			s = "[redacted]" // a secret in the wrong place
 		case len(s) > scope.MaxLength:
 			s = strings.ToValidUTF8(s[:scope.MaxLength], "") + "…"
 		}

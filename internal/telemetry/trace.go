@@ -2,9 +2,11 @@ package telemetry
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -19,8 +21,9 @@ var tracer atomic.Pointer[trace.Tracer]
 
 // Traces are sent by OTLP over HTTP to where the standard variables of OpenTelemetry say
 // (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/), until stop is called, which sends
-// what is left. Spans hold no header, no variable, no document and no value of a statement.
-func Traces(ctx context.Context, version string) (stop func(context.Context) error, err error) {
+// what is left; what goes wrong on the way goes to log. Spans hold no header, no variable, no document and no value of a statement.
+func Traces(ctx context.Context, version string, log *slog.Logger) (stop func(context.Context) error, err error) {
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces", "error", err) }))
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
 		return nil, err
