@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/keytag/keytag/internal/evidence"
+	"github.com/keytag/keytag/internal/fault"
 	"github.com/keytag/keytag/internal/store/storetest"
 )
 
@@ -115,10 +116,11 @@ func (c *cluster) ask(replica int, key, document string, variables map[string]an
 		return fmt.Errorf("%w: %s", err, text)
 	}
 	if len(answer.Errors) > 0 {
-		if response.StatusCode >= http.StatusInternalServerError || answer.Errors[0].Extensions.Code == "internal" {
+		code := answer.Errors[0].Extensions.Code
+		if response.StatusCode >= http.StatusInternalServerError || code == "internal" || code == fault.CodeUnavailable {
 			return fmt.Errorf("%s: %s", response.Status, text)
 		}
-		return refusal{answer.Errors[0].Extensions.Code}
+		return refusal{code}
 	}
 	return json.Unmarshal(answer.Data, data)
 }
