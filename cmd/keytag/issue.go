@@ -35,7 +35,7 @@ func (p *program) createKeyCommand() *cobra.Command {
 	var file, call string
 	var c *cobra.Command
 	c = p.asking("create", "Make a key, and print its secret, or write it to a file", noArgs, func(ctx context.Context, server *client.Client, _ []string) error {
-		if err := o.check(); err != nil {
+		if err := errors.Join(o.check(), named(c, file)); err != nil {
 			return err
 		}
 		input := given(c.Flags(), map[string]string{
@@ -71,6 +71,14 @@ func (p *program) createKeyCommand() *cobra.Command {
 	return c
 }
 
+// named refuses --write-to with an empty name, as an unset variable makes it: the secret would be printed.
+func named(c *cobra.Command, file string) error {
+	if file == "" && c.Flags().Changed("write-to") {
+		return errUsage{errors.New("--write-to: must name a file")}
+	}
+	return nil
+}
+
 func (p *program) rotateKeyCommand() *cobra.Command {
 	var o *output
 	var self bool
@@ -78,16 +86,13 @@ func (p *program) rotateKeyCommand() *cobra.Command {
 	var file, call string
 	var c *cobra.Command
 	c = p.asking("rotate ID | --self", "Give a key a successor, and print its secret, or write it to a file", cobra.ArbitraryArgs, func(ctx context.Context, server *client.Client, args []string) error {
-		if err := errors.Join(o.check(), selfOrID(self, args)); err != nil {
+		if err := errors.Join(o.check(), selfOrID(self, args), named(c, file)); err != nil {
 			return err
 		}
 		input := given(c.Flags(), map[string]string{"grace": "gracePeriod", "expires-in": "expiresIn"})
 		if self {
 			if len(scopes) > 0 {
 				return errUsage{errors.New("--scope: goes with an id, and not with --self")}
-			}
-			if file == "" && c.Flags().Changed("write-to") {
-				return errUsage{errors.New("--write-to: must name a file")}
 			}
 			if file != "" {
 				return p.rotateFile(ctx, o, server, input, file)

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -148,7 +150,12 @@ func (f *keyFile) begin(state *rotationState) error {
 
 // next is the key that is to take the place of the old one, zero when none was written.
 func (f *keyFile) next() secret.Secret {
-	text, err := os.ReadFile(f.beside("next"))
+	file, err := f.openNext()
+	if err != nil {
+		return secret.Secret{}
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, 4096))
 	if err != nil {
 		return secret.Secret{}
 	}
@@ -157,6 +164,37 @@ func (f *keyFile) next() secret.Secret {
 		return secret.Secret{} // torn
 	}
 	return key
+}
+
+// openNext opens the file of the next key if this user has written it, or the owner of the key's file: in a directory of
+// somebody else's, a link may stand there that leads to a file of this user's.
+func (f *keyFile) openNext() (*os.File, error) {
+	file, err := os.OpenFile(f.beside("next"), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	owners := []int{os.Geteuid()}
+	if of, known := f.owner(); known {
+		owners = append(owners, int(of.Uid))
+	}
+	if of, known := info.Sys().(*syscall.Stat_t); !info.Mode().IsRegular() || !known || of.Nlink != 1 || !slices.Contains(owners, int(of.Uid)) {
+		return nil, errors.Join(fmt.Errorf("%s is not of this program's making", file.Name()), file.Close())
+	}
+	return file, nil
+}
+
+// owner is who owns the file, if it is there.
+func (f *keyFile) owner() (*syscall.Stat_t, bool) {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return nil, false
+	}
+	of, known := info.Sys().(*syscall.Stat_t)
+	return of, known
 }
 
 func (f *keyFile) setNext(key secret.Secret) error { return f.write("next", key.Reveal()) }
@@ -179,11 +217,14 @@ func (f *keyFile) write(what, text string) (err error) {
 
 // replace puts the next key in the place of the old one. The file stays that of its owner.
 func (f *keyFile) replace() error {
-	if old, err := os.Stat(f.path); err == nil {
-		if of, known := old.Sys().(*syscall.Stat_t); known && os.Geteuid() == 0 {
-			if err := os.Chown(f.beside("next"), int(of.Uid), int(of.Gid)); err != nil {
-				return err
-			}
+	next, err := f.openNext()
+	if err != nil {
+		return err
+	}
+	defer next.Close()
+	if of, known := f.owner(); known && os.Geteuid() == 0 {
+		if err := next.Chown(int(of.Uid), int(of.Gid)); err != nil {
+			return err
 		}
 	}
 	if err := os.Rename(f.beside("next"), f.path); err != nil {

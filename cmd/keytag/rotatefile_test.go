@@ -403,3 +403,31 @@ func TestTheDiskFailsDuringTheRotationOfAFile(t *testing.T) {
 		s.alone("service")
 	}
 }
+
+// Whoever owns the directory cannot make the program take a file of somebody else's for the next key.
+func TestALinkIsNoNextKey(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "sqlite3")
+	s.make("service")
+	s.make("other")
+	other, old := s.read("other"), s.read("service")
+	state := fmt.Sprintf(`{"keyPrefix":%q,"input":{}}`, old[:strings.LastIndexByte(old, '_')])
+	for name, link := range map[string]func(string, string) error{"symbolic": os.Symlink, "hard": os.Link} {
+		if err := os.WriteFile(s.path(".service.rotation"), []byte(state), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := link(s.path("other"), s.path(".service.next")); err != nil {
+			t.Fatal(err)
+		}
+		s.run(0, s.as("service", "keys", "rotate", "--self", "--write-to", "service"))
+		if info, err := os.Lstat(s.path("service")); err != nil || !info.Mode().IsRegular() {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+		if s.works("service"); s.read("service") == other || s.read("other") != other {
+			t.Errorf("%s: the other key was taken", name)
+		}
+		s.alone("service")
+		old = s.read("service")
+		state = fmt.Sprintf(`{"keyPrefix":%q,"input":{}}`, old[:strings.LastIndexByte(old, '_')])
+	}
+}

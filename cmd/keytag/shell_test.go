@@ -311,3 +311,16 @@ func TestALostAnswerIsAskedForAgain(t *testing.T) {
 	}
 	s.run(exitUsage, s.as("admin", "keys", "create", "--name", "short", "--idempotency-key", "x"))
 }
+
+// A variable that is not set leaves --write-to without a name: the secret goes nowhere else for that.
+func TestWriteToWithoutAName(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "sqlite3")
+	id := s.make("service")
+	for _, call := range [][]string{{"create", "--name", "another"}, {"rotate", id}, {"rotate", "--self"}} {
+		out, stderr := s.run(exitUsage, s.as("admin", append(append([]string{"keys"}, call...), "--write-to", "")...))
+		if out != "" || !strings.Contains(stderr, "--write-to: must name a file") {
+			t.Errorf("%v: %s%s", call, out, stderr)
+		}
+	}
+}

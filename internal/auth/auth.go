@@ -63,7 +63,7 @@ func (a *Authenticator) withinLimits(r *http.Request) (context.Context, error) {
 }
 
 // Afford charges a caller without a key for an operation, whose cost counts fields: introspection is open to everybody,
-// and may cost as much as ten thousand small requests. Errors are *fault.Error: `request.rate_limited`.
+// and may cost as much as thousands of small requests. Errors are *fault.Error: `request.rate_limited`.
 func (a *Authenticator) Afford(ctx context.Context, cost int64) error {
 	if _, _, ok := keys.ViewerKeyEnd(ctx); ok || cost < costOfRequest {
 		return nil
@@ -74,13 +74,10 @@ func (a *Authenticator) Afford(ctx context.Context, cost int64) error {
 	return nil
 }
 
-// costOfRequest is the cost of an operation that takes about as much as a request does in any case, some times over.
+// costOfRequest is how much cost counts as one more request.
 const costOfRequest = 2_000
 
-var (
-	rateLimited = &fault.Error{Code: fault.CodeRateLimited, Message: "too many requests; try again in a second"}
-	unavailable = &fault.Error{Code: fault.CodeUnavailable, Message: "the key cannot be checked now; try again"}
-)
+var rateLimited = &fault.Error{Code: fault.CodeRateLimited, Message: "too many requests; try again in a second"}
 
 // isUnavailable reports that nothing is known of the key: it may well be one that works.
 func isUnavailable(err error) bool {
@@ -106,7 +103,7 @@ func (a *Authenticator) authenticate(r *http.Request) (context.Context, error) {
 		return nil, refused
 	}
 	a.Log.ErrorContext(r.Context(), "authenticate", "error", err, "request_id", telemetry.RequestID(r.Context()))
-	return nil, unavailable
+	return nil, keys.Unavailable
 }
 
 // presented is the key text in `Authorization: Bearer …` (RFC 6750 §2.1) or `X-Api-Key`; given is false when

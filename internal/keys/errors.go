@@ -139,5 +139,5 @@ func NotLive(v *View) *KeyNotLiveError {
 	}
 }
 
-// unavailable is that keys cannot be looked up now.
-var unavailable = &fault.Error{Code: fault.CodeUnavailable, Message: "the key cannot be checked now; try again"}
+// Unavailable is that keys cannot be looked up now.
+var Unavailable = &fault.Error{Code: fault.CodeUnavailable, Message: "the key cannot be checked now; try again"}

@@ -51,7 +51,7 @@ func (a *Authority) Verify(ctx context.Context, in VerifyInput) (Verification, e
 		return v, err
 	}
 	a.log.ErrorContext(ctx, "verify", "error", err, "request_id", telemetry.RequestID(ctx))
-	return v, unavailable
+	return v, Unavailable
 }
 
 func (a *Authority) verify(ctx context.Context, in VerifyInput) (Verification, error) {

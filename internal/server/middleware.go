@@ -65,7 +65,6 @@ func known(method string) string {
 	return "_OTHER"
 }
 
-// level keeps the probes of an orchestrator out of the log while all is well.
 // access writes the line of a request, past the logger, which would look up where it is called from.
 func (s *Server) access(ctx context.Context, r *http.Request, response *response, request *telemetry.Request, start time.Time) {
 	now, level := time.Now(), level(r, response)
@@ -89,6 +88,7 @@ func (s *Server) access(ctx context.Context, r *http.Request, response *response
 	_ = handler.Handle(ctx, line) // there is nowhere to tell
 }
 
+// level keeps the probes of an orchestrator out of the log while all is well.
 func level(r *http.Request, response *response) slog.Level {
 	probe := r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || r.URL.Path == "/metrics"
 	if probe && response.answered() < http.StatusBadRequest {

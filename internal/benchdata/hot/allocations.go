@@ -45,13 +45,8 @@ func allocations(ctx context.Context, database, live string) (list []allocated, 
 	keytag := wholly(s, log)
 	text := benchdata.AdminKeyText(seed, 0)
 	view := rig.Body(viewerKey, nil)
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		if _, ok := s.Epoch.Now(); ok {
-			break
-		}
-		if time.Now().After(until) {
-			return nil, errors.New("keys are not answered from memory")
-		}
+	if err := remembering(s); err != nil {
+		return nil, err
 	}
 	shown, err := viewed(answer(keytag, text, view))
 	if err != nil {
@@ -86,6 +81,18 @@ func allocations(ctx context.Context, database, live string) (list []allocated, 
 		list = append(list, allocated{m.name, float64(after.Mallocs-before.Mallocs)/n - own, float64(after.TotalAlloc-before.TotalAlloc) / n})
 	}
 	return list, nil
+}
+
+// remembering waits until keys are answered from memory.
+func remembering(s *store.Store) error {
+	for until := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, ok := s.Epoch.Now(); ok {
+			return nil
+		}
+		if time.Now().After(until) {
+			return errors.New("keys are not answered from memory")
+		}
+	}
 }
 
 // wholly is keytag's handler as `keytag serve` makes it.

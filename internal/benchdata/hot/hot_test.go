@@ -30,13 +30,8 @@ func BenchmarkHandler(b *testing.B) {
 	}
 	defer s.Close()
 	go s.Follow(ctx, slog.New(slog.DiscardHandler))
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		if _, ok := s.Epoch.Now(); ok {
-			break
-		}
-		if time.Now().After(until) {
-			b.Fatal("keys are not answered from memory")
-		}
+	if err := remembering(s); err != nil {
+		b.Fatal(err)
 	}
 	keytag := wholly(s, telemetry.Logger(telemetry.NewLines(io.Discard), "info", "json"))
 	text := benchdata.AdminKeyText(seed, 0)

@@ -39,7 +39,7 @@ the server's process a request; where PostgreSQL is asked, its own is not counte
 		fmt.Fprintf(&b, "| %s | %.0f | %.0f |\n", a.name, a.objects, a.bytes)
 	}
 	fmt.Fprintf(&b, "\n- machine: %d cores, %s; the server on core %d, the load on core %s; %s\n", runtime.NumCPU(), rig.Processor(), serverCore, loadCore, runtime.Version())
-	fmt.Fprintf(&b, "- measured on %s by\n\n<!-- not run: takes hours -->\n```sh\nmake bench-hot HOT_ARGS='--keys %d --in-turn %d --runs %d --seconds %g --connections %d'\n```\n",
+	fmt.Fprintf(&b, "- measured on %s by\n\n<!-- not run: takes a quarter of an hour, and the machine to itself -->\n```sh\nmake bench-hot HOT_ARGS='--keys %d --in-turn %d --runs %d --seconds %g --connections %d'\n```\n",
 		time.Now().UTC().Format(time.DateOnly), p.most, p.inTurn, p.runs, p.seconds, p.connections)
 	return b.String()
 }
