@@ -112,7 +112,7 @@ generate: ## Write ent/db and graph/generated anew from the schemas
 	go run ./graph/generate
 
 generate-check: generate ## Fail unless what is committed is what make generate writes
-	@test -z "$$(git status --porcelain -- ent/db graph/generated graph/model graph/schema.resolvers.go internal/benchdata/hot/plain | tee /dev/stderr)"
+	@test -z "$$(git status --porcelain -- ent/db graph/generated graph/model graph/schema.resolvers.go internal/benchdata/hot/plain | tee -a /dev/stderr)"
 
 migration: postgres ## Write the next migration of both databases: make migration name=add_webhooks
 	go run ./ent/migrations/generate -name $(name)
@@ -132,7 +132,7 @@ examples-build: ## Generate and compile the clients of examples/; fail unless th
 	@test -d examples/node_modules || $(EXAMPLES) ci
 	$(EXAMPLES) run --silent build
 	go -C examples/go generate .
-	@test -z "$$(git status --porcelain -- examples/go/generated.go | tee /dev/stderr)"
+	@test -z "$$(git status --porcelain -- examples/go/generated.go | tee -a /dev/stderr)"
 	go -C examples/go vet .
 
 schema-publish: ## Promise clients the schema as it is: what a later one breaks, make test-examples finds
@@ -147,7 +147,7 @@ node_modules:
 .PHONY: lint tidy-check check
 lint: ## Vet, and fail on unformatted files
 	go vet ./...
-	@test -z "$$(gofmt -l $$(git ls-files '*.go') | tee /dev/stderr)"
+	@test -z "$$(gofmt -l $$(git ls-files '*.go') | tee -a /dev/stderr)"
 
 tidy-check: ## Fail unless go.mod and go.sum are tidy
 	go mod tidy -diff
